@@ -13,8 +13,8 @@ import (
 
 // listCopy is a copy of a suppression list, ordered by bucket.
 type listCopy struct {
-	numbers []uint64 // the numbers divided by the number of buckets, as in the fields of a bucket
-	ends    []uint32 // for each bucket, the index in numbers at which the bucket ends
+	numbers []uint64 // each number on the list, divided by the number of buckets
+	ends    []uint32 // for each bucket, the end of the bucket in the slice "numbers"
 }
 
 func (c *listCopy) has(m sms.MSISDN) bool {

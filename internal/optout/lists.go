@@ -1,5 +1,5 @@
-// Package optout stores the suppression lists in Redis. They have the numbers that have opted
-// out, for all senders and for each sender ID. Package ledger applies the lists to campaigns.
+// Package optout stores the suppression lists in Redis: one list for all senders, and one list for
+// each sender ID. Package ledger applies the lists to campaigns.
 package optout
 
 import (

@@ -7,14 +7,15 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Lookup finds the suppressed recipients of a campaign, page by page. At first it looks up every
-// number in Redis, which takes two or three microseconds for each number. If many numbers were
-// looked up or will be, it is faster to read a whole list (copyFrom). Then Lookup reads the list
-// once. After that it asks Redis only whether the list's length has changed.
+// Lookup finds the suppressed recipients of a campaign, page by page. For few numbers, it looks up
+// each number in Redis, which takes two or three microseconds for each number. For many numbers, a
+// copy of the whole list is faster (see copyFrom). Then Lookup reads the list once. After that, it
+// reads only the length of the list from Redis before each page.
 //
-// If the length has changed, every number is looked up in Redis again. New opt-outs are passed to
-// open campaigns too, but only after they were written to the list. If the process that writes an
-// opt-out dies in between, the opt-out is not passed on. A Lookup is not safe for concurrent use.
+// If the length has changed, Lookup drops the copy and looks up each number in Redis again. This
+// check is necessary. A process writes a new opt-out first to the list and then to open campaigns.
+// If the process dies in between, only the list has the opt-out. A Lookup is not safe for concurrent
+// use.
 type Lookup struct {
 	all      *Lists
 	lists    []string
@@ -24,9 +25,9 @@ type Lookup struct {
 	asked    int
 }
 
-// To read a whole list takes as long as copyFrom lookups of single numbers, plus one lookup for
-// every copyShare numbers on the list. A list of more than maxCopied numbers is not read. Its
-// copy would take too much memory, with eight bytes a number.
+// These constants decide whether a Lookup copies a list. The time to copy a list is the time of
+// copyFrom lookups, plus the time of one lookup for every copyShare numbers on the list. Lookup does
+// not copy a list of more than maxCopied numbers, because each number in a copy takes eight bytes.
 const (
 	copyFrom  = buckets / 2
 	copyShare = 8
@@ -50,7 +51,8 @@ func (l *Lists) NewLookup(lists []string, counts map[string]int, numbers int) *L
 // Any reports whether any list has numbers.
 func (x *Lookup) Any() bool { return len(x.lists) > 0 }
 
-// OptedOut returns the suppressed subset of numbers, each with the first list that contains it.
+// OptedOut finds the suppressed numbers among the given numbers. The result maps each of them to the
+// first list that contains the number.
 func (x *Lookup) OptedOut(ctx context.Context, numbers []sms.MSISDN) (map[sms.MSISDN]string, error) {
 	if err := x.dropChanged(ctx); err != nil {
 		return nil, err

@@ -226,7 +226,7 @@ func (l *Lists) Entries(ctx context.Context, list string) iter.Seq2[Entry, error
 				for i := range read {
 					read[i] = p.HGetAll(ctx, bucketKey(list, at+i))
 				}
-				meta = p.HGetAll(ctx, metaKey) // this command runs after the reads of the buckets, so that meta has every origin in the buckets
+				meta = p.HGetAll(ctx, metaKey) // after the reads of the buckets, so that the result has every origin that the buckets use
 				return nil
 			})
 			if err != nil {

@@ -6,12 +6,12 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// These names are for the package internal/inbox. Its script stores a message with an opt-in
-// word, and removes the entry of the sender in the same step.
+// The package internal/inbox uses these names. If a message has an opt-in word, the script of that
+// package stores the message and removes the sender's entry in one step.
 const (
 	// MetaKey is the Redis key of the hash with the data of all suppression lists.
 	MetaKey = metaKey
-	// KeywordOrigin is the number of OriginKeyword in entries.
+	// KeywordOrigin is the number that stands for OriginKeyword in entries.
 	KeywordOrigin = 3
 )
 

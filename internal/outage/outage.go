@@ -1,5 +1,5 @@
-// Package outage recognises errors that mean that Redis is away. redisguard.Readiness logs an
-// outage once. So other log lines about the outage have debug level.
+// Package outage recognises errors that mean that Redis is away. Log lines with such an error have
+// the level debug, because redisguard.Readiness already logs each outage once.
 package outage
 
 import (

@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/outage"
 )
 
-// Shares divides each account among the campaigns that use it. It caches the values that it reads
-// from Redis for shareCacheFor. Its methods are safe for concurrent use.
+// Shares divides each account among the campaigns that use it. It keeps values from Redis in a cache
+// for the time shareCacheFor. Its methods are safe for concurrent use.
 type Shares struct {
 	Accounts interface {
 		Account(ctx context.Context, name string) (accounts.Account, error)
@@ -26,7 +26,7 @@ type Shares struct {
 type accountShare struct {
 	n     int
 	alone bool
-	// unit is the time in which the account's rate allows one unit for every worker.
+	// The field "unit" is the time in which every worker can take one unit of the account's rate.
 	unit time.Duration
 	at   time.Time
 }

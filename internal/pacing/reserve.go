@@ -12,9 +12,9 @@ const (
 	// MissedSlot is how late a reserved turn may still be used. A turn is the time at which a call may
 	// start.
 	MissedSlot = 100 * time.Millisecond
-	// Each constant is the longest time for which a slot may reserve a turn in advance. If a
-	// worker dies or drains, each of its slots wastes at most the rate of this time. The time is
-	// shorter for bulk calls, so that a transactional call always finds a free turn.
+	// Each constant is the longest time for which a slot may reserve a turn in advance. If a worker
+	// dies or drains, its reserved turns stay unused. So both times are short. Bulk calls have the
+	// shorter time, so that a transactional call always finds a free turn.
 	longestBulk          = 800 * time.Millisecond
 	longestTransactional = time.Second
 )
@@ -48,8 +48,8 @@ func (l *Lane) Cooldown(ctx context.Context, d time.Duration) error {
 	return l.limiter.Cooldown(ctx, d)
 }
 
-// Request describes a reservation of a slot. The slot reserves units of the account's rate, and a
-// place among the calls in flight.
+// Request describes what a slot reserves for a call: units of the account's rate, and a place among
+// the calls in flight.
 type Request struct {
 	Units int
 	Slots *Slots

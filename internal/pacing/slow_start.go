@@ -46,9 +46,9 @@ func (p *SlowStart) proven(lastAccepted, now time.Time) bool {
 // verdict.ProvenFor. The parameter "lastAccepted" is when the account last accepted a message,
 // according to Redis. The parameter "turns" is the result of Turns before the caller read
 // lastAccepted. If another trial call has finished since then, the result "ok" is false, and the
-// caller must read the account state again. It is also false if the channel "stop" is closed.
-// Admit waits for another trial call at most for the parameter "longest". The caller must call the
-// result "done" once, to end the trial.
+// caller must read the account state again. The result "ok" is also false if the channel "stop" is
+// closed. The parameter "longest" is the maximum time for which Admit waits for another trial call.
+// The caller must call the result "done" once, to end the trial.
 func (p *SlowStart) Admit(lastAccepted time.Time, turns int64, stop <-chan struct{}, longest time.Duration) (done func(), ok bool) {
 	if p.proven(lastAccepted, time.Now()) {
 		return func() {}, true

@@ -10,7 +10,7 @@ import (
 // keepAliveEvery is how often a waiting slot shows that it still works on its batch.
 const keepAliveEvery = 2 * time.Second
 
-// Waiter waits for one slot, and meanwhile shows the sweeper that the slot still works on its
+// Waiter makes one slot wait. During the wait, it shows the sweeper that the slot still works on its
 // batch. Otherwise the sweeper would treat the worker as dead. A Waiter is not safe for concurrent
 // use.
 type Waiter struct {

@@ -47,8 +47,8 @@ func Account(c campaign.Card, spec campaign.Spec, recipients, slots int) campaig
 	if !spec.Personalized() {
 		return a
 	}
-	// A call of a personalized campaign may have only one recipient. So the number of calls also
-	// limits its batches.
+	// A call of a personalized campaign may have only one recipient. So BatchSize alone would allow
+	// too many calls in a batch, and the field "Calls" limits them.
 	a.MaxChars, a.MaxSegments = c.Info.MaxChars, c.Info.MaxSegments
 	a.Calls = callsPerBatch(recipients, 1, slots)
 	if c.Unit == campaign.UnitRequests && c.Rate > 0 {

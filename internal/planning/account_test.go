@@ -51,7 +51,7 @@ func TestAccount_LargeCampaignHasMoreCalls(t *testing.T) {
 }
 
 // A small campaign is cut into enough batches to give each slot a batch, whatever the number of
-// workers. A large campaign is not, because each batch costs a task.
+// workers. A large campaign has larger batches, because each batch costs a task.
 func TestAccount_SmallCampaignUsesAllSlots(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ recipients, most, slots, want int }{

@@ -7,7 +7,8 @@ import "github.com/tuma-sms/tuma/sms"
 // their last 16 bits share a block.
 type msisdnSet struct {
 	blocks map[sms.MSISDN]*block
-	// last is the block that was used last. The field "at" is the key of that block.
+	// The field "last" is the block of the latest lookup or insertion. The field "at" is the key of
+	// that block.
 	last *block
 	at   sms.MSISDN
 }

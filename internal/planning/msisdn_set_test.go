@@ -42,8 +42,8 @@ func TestMSISDNSet_HoldsWhatWasAdded(t *testing.T) {
 	})
 }
 
-// A set of a million numbers of one country takes a few bytes for each number. The set may have
-// one in 30 or one in 1,000 of the country's possible numbers.
+// A set of a million numbers of one country takes a few bytes for each number. This must be true
+// for a country with 30 million possible numbers, and also for a country with 1,000 million.
 func TestMSISDNSet_FewBytesForEachNumber(t *testing.T) {
 	t.Parallel()
 	const n, perBlock = 1_000_000, 100 // perBlock is the memory of a block without its table, in bytes: the struct, the map entry and the overhead of the heap

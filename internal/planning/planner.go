@@ -62,10 +62,10 @@ func (p *Planner) Remember(x campaign.Planned, body string) {
 	p.count++
 }
 
-// Resume adds the calls that an earlier planner carried over. carry is indexed by stream. segments
-// is the number of segments in the earlier planner's batches. It is used only for a personalized
-// campaign with a segment cap. Resume returns an error if the body of a carried call cannot be
-// rendered.
+// Resume adds the calls that an earlier planner carried over. The parameter "carry" has the calls of
+// each stream. The parameter "segments" is the number of segments in the earlier planner's batches.
+// Only a personalized campaign with a segment cap uses this number. Resume returns an error if the
+// body of a carried call cannot be rendered.
 func (p *Planner) Resume(carry [][]campaign.Call, segments int) error {
 	p.segments = segments
 	for n, calls := range carry {
@@ -148,8 +148,8 @@ func (p *Planner) Page(page campaign.Page, last bool) campaign.PlannedPage {
 // OpenBatchLimits in the result. The result shares no memory with the results of later pages.
 func (p *Planner) Plan(page Reading, last bool) campaign.PlannedPage {
 	out := campaign.PlannedPage{Page: page.Number, First: page.First}
-	// Most entries of seen are not in the CPU's cache. Looking up all numbers of the page together
-	// lets the CPU overlap its reads from memory.
+	// Most entries of the set p.seen are not in the CPU's cache. If all numbers of the page are looked
+	// up together, the CPU can overlap its reads from memory.
 	again := p.seen.contains(page.numbers)
 	for i, m := range page.numbers {
 		var values []string
@@ -234,7 +234,7 @@ func (p *Planner) assign(m sms.MSISDN, again bool, values []string) (body string
 		return "", 0, campaign.ReasonDuplicate, p.duplicateCode(m, values)
 	}
 	if body, stream, reason, code = p.assignStream(m, again, values); reason != "" {
-		return "", 0, reason, code // the number is not added to seen, so a later repetition of it is not skipped as a duplicate
+		return "", 0, reason, code // p.seen does not get the number, so that a later recipient with this number is not a duplicate
 	}
 	seen.add(low)
 	if p.messages != nil {

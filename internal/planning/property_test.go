@@ -118,8 +118,8 @@ func drawNumber(t *rapid.T, row int) string {
 	return fmt.Sprintf("0710%06d", row)
 }
 
-// plan plans the whole campaign. Before each page except the first, it calls the function
-// takesOver, which decides whether another planner takes over.
+// The method "plan" plans the whole campaign. Before each page except the first, it calls the
+// function takesOver. If takesOver returns true, another planner plans this page.
 func (w randomCampaign) plan(t *rapid.T, takesOver func() bool) (out []campaign.PlannedPage) {
 	p, err := planning.New(w.spec, w.snapshot)
 	if err != nil {

@@ -5,10 +5,10 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Repeats finds recipients that a Planner would skip as duplicates although their text differs from
-// the text that their number gets. Unlike a Planner, Repeats does not use accounts and suppression
-// lists. So it may also report recipients that a Planner skips for another reason. It is not safe
-// for concurrent use.
+// Repeats finds recipients that would not get their text: an earlier recipient has the same number
+// and another text, so a Planner would skip the later recipient as a duplicate. Repeats uses neither
+// accounts nor suppression lists. So it may also report recipients that a Planner skips for another
+// reason. It is not safe for concurrent use.
 type Repeats struct {
 	country  string
 	renderer *renderer // nil if the campaign cannot have duplicates whose texts differ

@@ -20,8 +20,8 @@ func RouteOf(f campaign.PlanSnapshot, digits string) []string {
 	return nil
 }
 
-// AccountNumber returns the index in the snapshot of the account with the given name. It returns -1
-// if the snapshot does not have this account.
+// AccountNumber finds the account with the given name in the accounts of a snapshot, and returns its
+// index. It returns -1 if the snapshot does not have this account.
 func AccountNumber(f campaign.PlanSnapshot, name string) int {
 	for i, a := range f.Accounts {
 		if a.Name == name {
@@ -31,9 +31,9 @@ func AccountNumber(f campaign.PlanSnapshot, name string) int {
 	return -1
 }
 
-// route returns the index of the account through which the message to m is sent. This is the
-// first account of the recipient's route that accepts the body and was not held for long when
-// planning began. If all accounts were held, it is the first account that accepts the body. If
+// The method "route" returns the index of the account through which the message to m is sent. It
+// chooses the first account of the recipient's route that accepts the body and is not marked as Held
+// in the snapshot. If all accounts that accept the body are Held, it chooses the first of them. If
 // no account accepts the body, the method returns a reason.
 func (p *Planner) route(m sms.MSISDN, body string) (account int, reason string) {
 	if len(p.snapshot.Routes) == 0 {

@@ -37,8 +37,8 @@ func planAll(t *testing.T, most int, pages []campaign.Page) (batches []campaign.
 	return batches
 }
 
-// Suppose that recipients have a few different bodies, in any order. Their calls must be hardly
-// more than if all had one body.
+// The recipients have a few different bodies, in any order. They must need hardly more calls than
+// the same number of recipients with one body.
 func TestPlan_FewTextsNeedFewCalls(t *testing.T) {
 	t.Parallel()
 	const rows, most = 30_000, 500

@@ -34,7 +34,7 @@ import (
 // concurrent use.
 type Runner struct {
 	Ledger   *ledger.Ledger
-	Accounts *accounts.Store // has account cards, holds and the number of campaigns of an account
+	Accounts *accounts.Store // stores the card, the hold and the number of campaigns of each account
 	OptOuts  *optout.Lists   // the suppression lists
 	Clock    interface {
 		Now(ctx context.Context) (time.Time, error)
@@ -327,9 +327,9 @@ func (r *Runner) joinAccounts(ctx context.Context, f campaign.PlanSnapshot) erro
 }
 
 // optOutLookup returns a lookup in the suppression lists that apply to a campaign. The parameter
-// "recipients" is the number of recipients that are not planned yet. The lookup reads only once
-// which of the lists are not empty. One read is enough because the campaign is open, so later
-// opt-outs are recorded in the campaign itself.
+// "recipients" is the number of recipients that are not planned yet. The lookup ignores a list that
+// is empty now, even if a later opt-out adds a number to it. Such an opt-out has an effect
+// nevertheless, because it is also recorded in each open campaign, and this campaign is open.
 func (r *Runner) optOutLookup(ctx context.Context, plan *ledger.Plan, recipients int) (*optout.Lookup, error) {
 	counts, err := r.OptOuts.Counts(ctx)
 	if err != nil || len(counts) == 0 {

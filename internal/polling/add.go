@@ -45,7 +45,7 @@ func (q *Queue) Add(ctx context.Context, c ledger.SentCall, life time.Duration) 
 		err = ErrFull
 	}
 	if err != nil {
-		return fmt.Errorf("plan polls for delivery reports of %s: %w", c.Campaign, err)
+		return fmt.Errorf("schedule requests for delivery reports of %s: %w", c.Campaign, err)
 	}
 	return nil
 }

@@ -1,5 +1,5 @@
 -- add.lua adds a call whose messages a gateway has accepted to the calls that wait for delivery reports.
--- KEYS: 1 campaigns by their turn, 2 states of the calls
+-- KEYS: 1 campaigns by the time of their next turn, 2 states of the calls
 -- ARGV, in the order of addArgs:
 --   campaign  'id:upload'
 --   call      'batch.call.generation'

@@ -1,6 +1,6 @@
--- answered.lua stores that the gateway answered a request, or that the time limit of the request is over. The request's
--- part of the budget is free again after one window. If the caller still has the lease of the call, the script also
--- stores the position of the next message of the call.
+-- answered.lua stores that the gateway answered a request, or that the time limit of the request is over. The request
+-- then keeps its part of the budget for the time in the argument "window". If the caller still has the lease of the
+-- call, the script also stores the position of the next message of the call.
 -- KEYS: 1 states of the calls, 2 requests by the time at which their part of the budget is free again
 -- ARGV, in the order of answeredArgs:
 --   campaign  'id:upload'
@@ -9,8 +9,8 @@
 --   request   names the request
 --   window    ms
 --   position  of the next message in the call
--- Returns {'kept'}, or {'lost'} if the lease has ended and another process may have the call. A repeated run
--- starts the window anew.
+-- Returns {'kept'}, or {'lost'} if the lease has ended and another process may have the call. After a repeated run
+-- the request keeps its part for the whole time again.
 local campaign, call, token, request, window, position = unpack(ARGV)
 local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)

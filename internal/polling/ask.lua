@@ -1,13 +1,14 @@
--- ask.lua takes one request out of the budget of a login, and extends the lease of the call that the request is about.
--- A request occupies a part of the budget from its grant until one window after its answer (answered.lua). So in one
--- window the gateway never gets more requests than the budget has parts, however long a request takes.
--- KEYS: 1 campaigns by their turn, 2 states of the calls, 3 requests by the time at which their part is free again
+-- ask.lua grants one request out of the budget of a login, and extends the lease of the call that the request is about.
+-- The budget has parts. A granted request occupies one part until its answer, and then for the time budget.window
+-- (answered.lua). So the gateway gets at most one request for each part in any period of that length.
+-- KEYS: 1 campaigns by the time of their next turn, 2 states of the calls, 3 requests by the time at which their part
+--   is free again
 -- ARGV, in the order of askArgs:
 --   campaign  'id:upload'
 --   call      'batch.call.generation'
 --   token     of the lease
 --   request   names the request
---   parts     of the budget
+--   parts     number of parts of the budget
 --   lease     ms
 -- Returns {'go'}, {'wait', ms} (the budget is used up), or {'lost'} (another process may have the call). Running it again
 -- with the same request returns 'go' again.

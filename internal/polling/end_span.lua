@@ -1,6 +1,6 @@
--- end_span.lua ends the lease of a span of time after its last request, and removes the span. If calls were added
--- during the lease, the span stays. The span is then due at once, in its first step.
--- KEYS: 1 campaigns by their turn, 2 states of the calls
+-- end_span.lua removes a leased span of time after the last request for its reports, and ends the lease. If calls were
+-- added during the lease, the span stays. The span is then due at once, in its first step.
+-- KEYS: 1 campaigns by the time of their next turn, 2 states of the calls
 -- ARGV, in the order of endSpanArgs:
 --   span   'start+length' in ms
 --   token  of the lease

@@ -42,12 +42,12 @@ func (q *Queue) AddToSpan(ctx context.Context, c ledger.SentCall, life time.Dura
 		err = ErrFull
 	}
 	if err != nil {
-		return fmt.Errorf("plan polls for delivery reports of %s: %w", c.Campaign, err)
+		return fmt.Errorf("schedule requests for delivery reports of %s: %w", c.Campaign, err)
 	}
 	return nil
 }
 
-// memberName names a call among the calls of a span.
+// memberName returns the name of a call in the list of the calls of a span.
 func memberName(c ledger.SentCall) string { return campaignName(c.BatchRef) + " " + callName(c) }
 
 // parseMember parses the name of a call of a span.

@@ -1,6 +1,6 @@
 -- join_span.lua adds a call, whose messages a gateway has accepted, to the calls of a span of time. One request asks
 -- for the delivery reports of all calls of the span (span.go).
--- KEYS: 1 campaigns by their turn, 2 states of the calls
+-- KEYS: 1 campaigns by the time of their next turn, 2 states of the calls
 -- ARGV, in the order of joinSpanArgs:
 --   span         'start+length' in ms
 --   call         'id:upload batch.call.generation'

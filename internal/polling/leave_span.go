@@ -29,7 +29,7 @@ func (q *Queue) Leave(ctx context.Context, c Call, lease time.Duration, calls []
 	out, err := q.scripts.Run(ctx, leaveSpanScript, []string{turnsKey(q.login), statesKey(q.login)},
 		script.Args(leaveSpanArgs{c.Span.name(), c.token, lease, strings.Join(calls, "\n")})...)
 	if err != nil {
-		return fmt.Errorf("keep the lease of delivery reports: %w", err)
+		return fmt.Errorf("extend the lease of a span of time: %w", err)
 	}
 	if out[0] != "kept" {
 		return ErrLost

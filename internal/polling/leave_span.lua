@@ -1,6 +1,6 @@
 -- leave_span.lua removes calls from a leased span of time, because they need no further report. It also extends the
 -- lease.
--- KEYS: 1 campaigns by their turn, 2 states of the calls
+-- KEYS: 1 campaigns by the time of their next turn, 2 states of the calls
 -- ARGV, in the order of leaveSpanArgs:
 --   span   'start+length' in ms
 --   token  of the lease

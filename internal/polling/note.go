@@ -49,8 +49,8 @@ func NewNotes(r *script.Runner, log zerolog.Logger, s NoteSettings) *Notes {
 
 // Note adds a call with accepted messages to the queue, unless none of these messages is in the sample. total is the number
 // of the campaign's recipients. The worker calls Note before it settles the call. If Redis refuses to store the call in the
-// queue, Note logs that and returns nil, because the outcome of the call must be settled. If Redis is away, Note returns an
-// error, and the worker tries again.
+// queue, Note logs the error and returns nil, because the worker must settle the call nevertheless. If Redis is away, Note
+// returns an error, and the worker tries again.
 func (n *Notes) Note(ctx context.Context, c *ledger.Claim, records []campaign.Record, total int) error {
 	sent := c.Sent()
 	sample, some := campaign.NewSample(sent.Campaign, total, n.sample), false
@@ -70,7 +70,7 @@ func (n *Notes) Note(ctx context.Context, c *ledger.Claim, records []campaign.Re
 	case err == nil:
 		return nil
 	case errors.Is(err, ErrFull), errors.As(err, &refused) && !outage.Away(err):
-		n.log.Warn().Err(err).Msg("the delivery reports of a call will not be requested")
+		n.log.Warn().Err(err).Msg("could not queue a call; its delivery reports will not be requested")
 		return nil
 	}
 	return err

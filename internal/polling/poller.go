@@ -46,17 +46,17 @@ type Config struct {
 	// Schedule has the times of the requests about a message, counted from its acceptance. The default is one minute,
 	// ten minutes, one hour, 6, 24 and 72 hours. Tests set shorter times.
 	Schedule []time.Duration
-	// Slack extends the requested time of a span at both ends. This time begins earlier than the span by Slack. In the
-	// first step, it ends later than the span by Slack. In each of the next three steps, the extension at the end
-	// doubles, because a gateway may name a late time for a message. The default is two minutes. Tests set a shorter
-	// Slack.
+	// Slack is how much longer the requested time range is than its span. The range begins before the span by Slack.
+	// In the first step, the range ends after the span by Slack. In the next three steps, it ends after the span by
+	// two, four and eight times Slack, because a gateway may name a late time for a message. The default is two
+	// minutes. Tests set a shorter Slack.
 	Slack time.Duration
 	// Applied is called after final reports were applied. It may be nil. The Poller calls it from several goroutines at
 	// once.
 	Applied func(ctx context.Context, reports []tracking.Applied)
 }
 
-// maxSlackSteps is the number of steps in which the extension after a span doubles (Config.Slack).
+// maxSlackSteps is the number of steps in which the time after a span is doubled (see Config.Slack).
 const maxSlackSteps = 3
 
 // Poller asks gateways for the delivery reports of accepted messages, and applies them. Any number of Pollers may run
@@ -113,13 +113,13 @@ const (
 	atOnce = 20
 	// maxAskers is the maximum number of requests that a process has in flight at one login.
 	maxAskers = 8
-	// firstPause and longestPause are the shortest and the longest pause of requests with a login, after the gateway
-	// gave no usable answer.
+	// After the gateway gave no usable answer, the login sends no request for a while. firstPause and longestPause are
+	// the shortest and the longest time of this pause.
 	firstPause, longestPause = time.Second, time.Minute
 )
 
-// Run polls until ctx ends. It returns when the requests in flight are answered, which takes at most one
-// timeout.
+// Run requests delivery reports until ctx ends. Then it waits for the answers to the requests in flight, at most
+// for the time limit of one request.
 func (p *Poller) Run(ctx context.Context) {
 	var group sync.WaitGroup
 	for _, l := range p.logins {
@@ -130,7 +130,7 @@ func (p *Poller) Run(ctx context.Context) {
 	group.Wait()
 }
 
-// login polls with one login.
+// login requests the delivery reports of the accounts that share one login at a gateway.
 type login struct {
 	Account
 	queue    *Queue

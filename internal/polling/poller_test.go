@@ -253,7 +253,7 @@ func TestPoller_SampleBoundsTheRequests(t *testing.T) {
 	}
 }
 
-// The status of a campaign with a sample has the delivery rate of the sample and the interval of this rate.
+// The status of a campaign with a sample has the delivery rate of the sample and the confidence interval of this rate.
 func TestPoller_StatusHasTheIntervalOfTheSample(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

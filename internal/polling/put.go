@@ -28,7 +28,7 @@ func (q *Queue) Put(ctx context.Context, c Call) error {
 	_, err := q.scripts.Run(ctx, putScript, []string{turnsKey(q.login), statesKey(q.login)},
 		script.Args(putArgs{campaign, call, c.token, c.Due, c.Step, c.Position})...)
 	if err != nil {
-		return fmt.Errorf("plan the next delivery reports of %s: %w", campaign, err)
+		return fmt.Errorf("schedule the next request for delivery reports of %s: %w", campaign, err)
 	}
 	return nil
 }

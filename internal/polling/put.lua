@@ -1,5 +1,5 @@
 -- put.lua ends the lease of a call. The call waits until it is due again, or is removed.
--- KEYS: 1 campaigns by their turn, 2 states of the calls
+-- KEYS: 1 campaigns by the time of their next turn, 2 states of the calls
 -- ARGV, in the order of putArgs:
 --   campaign  'id:upload'
 --   call      'batch.call.generation'

@@ -77,13 +77,14 @@ func (c Call) state(token string) string {
 	return fmt.Sprintf("%d %d %d %s", c.At.UnixMilli(), c.Step, c.Position, token)
 }
 
-// The method "next" returns the call for the next step of the schedule, from the first position of the call. If the
-// schedule has no further step within the time for which the call waits for reports, Due is zero.
+// The method "next" returns the call with the next step of the schedule. In this step, the requests begin again with
+// the first message of the call. The parameter "wait" is how long the call waits for reports. If the schedule has no
+// further step within this time, Due is zero.
 func (c Call) next(schedule []time.Duration, now time.Time, wait time.Duration) Call {
 	c.Position, c.Due = 0, time.Time{}
 	for c.Step++; c.Step < len(schedule); c.Step++ {
-		// If the polls are late, skip each step whose time is over, because the last poll was
-		// made after that time.
+		// If the requests are late, the time of the next step may be over already. Skip this step, because
+		// the latest request was sent after that time.
 		if at := c.At.Add(schedule[c.Step]); at.After(now) {
 			if schedule[c.Step] <= wait {
 				c.Due = at
@@ -102,10 +103,10 @@ func (c Call) names() (campaign, call string) {
 	return campaignName(c.BatchRef), callName(c.SentCall)
 }
 
-// campaignName names the upload of a campaign in a queue.
+// campaignName returns the name that the queue uses for one upload of a campaign.
 func campaignName(r ledger.BatchRef) string { return r.Campaign + ":" + r.Upload }
 
-// callName names a generation of a call within its campaign.
+// callName returns the name that the queue uses for a generation of a call, within the campaign.
 func callName(c ledger.SentCall) string {
 	return c.Name + "." + strconv.Itoa(c.Call) + "." + strconv.Itoa(c.Generation)
 }
@@ -127,7 +128,7 @@ func parseCall(campaign, name string) (c Call, ok bool) {
 	return c, err == nil && err2 == nil && min(c.Call, c.Generation) >= 0 && callName(c.SentCall) == name
 }
 
-// budget is a rate of requests, divided into parts. Each part allows one request in each period of the
+// budget limits the rate of requests. It has parts, and each part allows one request in any period of the
 // length "window".
 type budget struct {
 	parts  int
@@ -137,7 +138,7 @@ type budget struct {
 // maxParts is the maximum number of parts of a budget. Redis holds the parts that are in use.
 const maxParts = 1000
 
-// windowMargin is added to each window, because scripts cut times to milliseconds.
+// windowMargin is a part of budget.window. It makes up for the scripts, which round times down to milliseconds.
 const windowMargin = 5 * time.Millisecond
 
 // budgetOf returns a budget that never exceeds a rate in any sliding second. If the rate is above one request a second,

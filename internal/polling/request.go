@@ -12,10 +12,11 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// ask waits for the budget, requests the report of a message from the gateway, and applies the answer. If the gateway
-// got the request, ask moves c.Position behind the message. final is true if the message has a final report. If ctx
-// ends before the request begins, ask returns the context's error. A request that has begun is finished. If the gateway
-// gave no usable answer, ask returns an error only if the reason applies to other messages too.
+// The method "ask" waits for the budget, requests the report of a message from the gateway, and applies the answer. It
+// then moves c.Position behind the message. After an error that any other message would get too (isForAll), or if Redis
+// does not store the answer, c.Position stays. The result "final" is true if the message has a final report. If ctx ends
+// before the request begins, the method returns the context's error. If ctx ends during the request, the request
+// continues. If the gateway gave no usable answer, the method returns an error only if other messages may get it too.
 func (l *login) ask(ctx context.Context, c *Call, m ledger.AwaitedReport) (final bool, err error) {
 	request := script.NewToken()
 	until, err := l.reserve(ctx, *c, request)
@@ -42,7 +43,7 @@ func (l *login) reserve(ctx context.Context, c Call, request string) (until time
 	}
 }
 
-// send sends one request and applies the answer. The request's part of the budget has been granted.
+// The method "send" sends one request and applies the answer. The budget has already granted the request.
 func (l *login) send(ctx context.Context, until time.Time, c *Call, m ledger.AwaitedReport, request string) (final bool, err error) {
 	ctx = context.WithoutCancel(ctx)
 	asking, cancel := context.WithDeadline(ctx, until)
@@ -74,8 +75,8 @@ func isForAll(err error) bool {
 	return ok && e.Scope == providers.Account
 }
 
-// isSilent reports whether the gateway gave no answer. Tuma then sends no request to the gateway for a while. The
-// request counts as a request about its message, because the message might be the reason for the silence.
+// isSilent reports whether the gateway gave no answer, or answered that it cannot serve requests now. Tuma then sends no
+// request to the gateway for a while. The next request is about another message, because this message may be the cause.
 func isSilent(err error) bool {
 	e, ok := errors.AsType[*providers.Error](err)
 	if !ok {

@@ -91,7 +91,7 @@ func newKobo(t testing.TB, address string) *kobo.Provider {
 	return p
 }
 
-// serve notes requests for reports, and passes requests on to the simulator.
+// The method "serve" records each request for a report. It passes requests on to the simulator.
 func (r *rig) serve(w http.ResponseWriter, req *http.Request) {
 	if req.URL.Path != "/api/report/" {
 		r.gateway.ServeHTTP(w, req)
@@ -125,8 +125,8 @@ func (r *rig) ok(err error) {
 
 func msisdn(row int) sms.MSISDN { return sms.MSISDN(2348030000000 + row) }
 
-// send sends a campaign through the gateway, as a worker does. The campaign has the given number of
-// calls, each with size recipients.
+// The method "send" sends a campaign through the gateway, as a worker does. The campaign has the given
+// number of calls. The parameter "size" is the number of recipients of each call.
 func (r *rig) send(id string, calls, size int) {
 	r.Helper()
 	ctx := r.Context()
@@ -194,7 +194,7 @@ func (r *rig) noteApplied(_ context.Context, list []tracking.Applied) {
 	}
 }
 
-// run runs Pollers until done returns true, and then stops them.
+// The method "run" runs Pollers until the function "done" returns true, and then stops them.
 func (r *rig) run(done func() bool, pollers ...*Poller) {
 	r.Helper()
 	ctx, stop := context.WithCancel(r.Context())
@@ -207,7 +207,7 @@ func (r *rig) run(done func() bool, pollers ...*Poller) {
 	group.Wait()
 }
 
-// until waits until done returns true.
+// The method "until" blocks until the function "done" returns true.
 func (r *rig) until(done func() bool) {
 	r.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -230,7 +230,8 @@ func (r *rig) requests() int {
 	return len(r.asked)
 }
 
-// final returns the number of final reports of a campaign, and checks that the counts match.
+// The method "final" returns how many messages of a campaign have a final report. It also checks that the counts of the
+// campaign add up to the number of its recipients.
 func (r *rig) final(id string) int {
 	r.Helper()
 	s, err := r.ledger.Summary(r.Context(), id)
@@ -294,7 +295,7 @@ func runChild() {
 		{Name: "kobo-main", Provider: p, Login: p.Info().Fingerprint, Rate: rate, For: 72 * time.Hour, Timeout: time.Second}}}).Run(ctx)
 }
 
-// testSchedule is the schedule of children.
+// testSchedule is the schedule of the processes that startChild starts.
 var testSchedule = []time.Duration{time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second}
 
 // startChild starts a process that polls.

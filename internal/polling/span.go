@@ -17,8 +17,8 @@ const (
 	spanCampaign = "span"
 	// spanLength is the length of a span.
 	spanLength = time.Minute
-	// spanSlack extends the requested time at each end, because the clocks of Redis and the gateway may differ by this
-	// time, and a call takes some time. Reconciliation uses the same extension.
+	// spanSlack is the default of Config.Slack. The clocks of Redis and the gateway may differ by this time, and a call
+	// takes some time. Reconciliation uses the same time.
 	spanSlack = 2 * time.Minute
 	// shortestSpan is the shortest time that is requested.
 	shortestSpan = time.Second
@@ -38,7 +38,7 @@ func spanOf(at time.Time, length time.Duration) Span {
 
 func (s Span) end() time.Time { return s.Start.Add(s.Length) }
 
-// name names a span in a queue.
+// The method "name" returns the name of a span in a queue.
 func (s Span) name() string {
 	return strconv.FormatInt(s.Start.UnixMilli(), 10) + "+" + strconv.FormatInt(s.Length.Milliseconds(), 10)
 }
@@ -51,8 +51,8 @@ func parseSpan(name string) (Span, bool) {
 	return Span{time.UnixMilli(from), time.Duration(ms) * time.Millisecond}, err == nil && err2 == nil && ms > 0
 }
 
-// asked returns the time range that is requested for a span. The range begins before the span by the duration "early".
-// It ends after the span by the duration "late", but at the latest now.
+// The method "asked" returns the time range that is requested for a span. The range begins before the span by the
+// duration "early". It ends after the span by the duration "late", but at the latest now.
 func (s Span) asked(early, late time.Duration, now time.Time) (from, to time.Time) {
 	from, to = s.Start.Add(-early), s.end().Add(late)
 	if to.After(now) {
@@ -61,8 +61,8 @@ func (s Span) asked(early, late time.Duration, now time.Time) (from, to time.Tim
 	return from, to
 }
 
-// reported returns the time of a report. The parameter "at" is the time in the gateway's list. If this time is
-// before the span by more than spanSlack, or is after now, the result is now.
+// The method "reported" returns the time of a report. The parameter "at" is the time in the gateway's list. If this
+// time is after now, or before the span by more than spanSlack, the result is now.
 func (s Span) reported(at, now time.Time) time.Time {
 	if at.Before(s.Start.Add(-spanSlack)) || at.After(now) {
 		return now

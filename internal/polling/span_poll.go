@@ -75,8 +75,8 @@ func isOnlyOfThis(err error) bool {
 }
 
 // The method "list" waits for the budget, and requests the statuses of the messages from the time "start" to the
-// time "end". If ctx ends before the request begins, the method returns context.Canceled. A request that has begun
-// is finished.
+// time "end". If ctx ends before the request begins, the method returns context.Canceled. If ctx ends during the
+// request, the request continues.
 func (l *login) list(ctx context.Context, c Call, start, end time.Time) ([]providers.ListedStatus, error) {
 	provider, ok := (*l.provider.Load()).(providers.SpanPoller)
 	if !ok {
@@ -160,7 +160,7 @@ func (l *login) applySome(ctx context.Context, c Call, names []string, by map[st
 	return l.queue.Leave(ctx, c, l.lease(), done)
 }
 
-// listed is a final report of a list.
+// listed is a final report that a gateway's list contains.
 type listed struct {
 	ledger.BatchRef
 	ledger.Report
@@ -202,7 +202,7 @@ func (l *login) finishSpan(ctx context.Context, c Call) error {
 		return l.queue.Put(ctx, next)
 	}
 	if err := l.queue.Leave(ctx, c, l.lease(), left); err != nil {
-		return fmt.Errorf("after the last request of a span: %w", err)
+		return fmt.Errorf("remove the calls of a span of time after its last request: %w", err)
 	}
 	return l.queue.EndSpan(ctx, c)
 }

@@ -151,8 +151,8 @@ func TestSpans_LongAndStrangeLists(t *testing.T) {
 	}
 }
 
-// A list may never end, even for the shortest time range. It then costs only a few requests in each step. After a
-// refused login, or an answer in another form, no report is lost.
+// A faulty gateway may send a list that does not end, even for the shortest time range. It then costs only a few
+// requests in each step. After a refused login, or an answer in another form, no report is lost.
 func TestSpans_GatewayThatFails(t *testing.T) {
 	t.Parallel()
 	r := newSpanRig(t)

@@ -1,6 +1,7 @@
--- take.lua leases a call whose delivery reports are due. It takes the oldest such call of the campaign that has waited
--- longest. This campaign then waits behind all other campaigns that have due calls.
--- KEYS: 1 campaigns by their turn, 2 states of the calls
+-- take.lua leases a call whose delivery reports are due. It chooses the campaign whose turn is the earliest, and takes
+-- the call of this campaign that has been due longest. The campaign then waits behind all other campaigns that have due
+-- calls.
+-- KEYS: 1 campaigns by the time of their next turn, 2 states of the calls
 -- ARGV, in the order of takeArgs:
 --   token  of the lease
 --   lease  ms

@@ -184,8 +184,8 @@ func scan(args []any) ([]int, error) {
 	return nil, errors.New("the command has no MATCH, so that it would return keys of other environments")
 }
 
-// commands has each command that the hook lets pass, in lower case. Add a command here when Tuma or
-// asynq begins to use it.
+// The map "commands" has each command that the hook permits, in lower case. Add a command here when
+// Tuma or asynq begins to use it.
 var commands = table(map[string]places{
 	"asking auth client cluster command config discard exec hello info multi ping readonly readwrite role script select time unwatch wait waitaof": none,
 	"append get getdel getex getrange getset incr incrby incrbyfloat decr decrby psetex set setex setnx setrange strlen getbit setbit bitcount":    at(1),

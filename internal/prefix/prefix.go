@@ -2,9 +2,10 @@
 // share one Redis. Add gives a client a hook that changes the keys of each command before the command
 // is sent. All other code of Tuma, and asynq, use the names without the prefix.
 //
-// Only a hook gets all keys, because asynq has its own names and Lua scripts, which a program cannot
-// change. For each permitted command, the hook has the places of the keys. It refuses every other
-// command. So a command of a later release cannot reach another environment.
+// A hook is necessary, because asynq builds its own keys in Go and in Lua, and Tuma cannot change this
+// code. The hook sees the keys of every command. It knows which arguments of each permitted command
+// are keys, and refuses every other command. So a command of a later release cannot reach another
+// environment.
 package prefix
 
 import (
@@ -82,10 +83,10 @@ func Of(rdb redis.UniversalClient) string {
 }
 
 // Add gives a client a prefix. From then on the client may be used only for Tuma and asynq,
-// because its hook changes the keys of all commands, and refuses commands with other keys. A
-// second call with the same prefix changes nothing. An empty prefix for a client without a prefix
-// also changes nothing. Add returns an error if the client already has another prefix. It sends
-// nothing to Redis.
+// because its hook changes the keys of all commands. The hook refuses a command with a key that
+// belongs neither to Tuma nor to asynq. A second call with the same prefix changes nothing. An empty
+// prefix for a client without a prefix also changes nothing. Add returns an error if the client
+// already has another prefix. It sends nothing to Redis.
 func Add(rdb redis.UniversalClient, prefix string) error {
 	if err := Check(prefix); err != nil {
 		return fmt.Errorf("prefix of redis keys: %w", err)

@@ -97,7 +97,8 @@ func TestAdd_ChangesTheKeysOfEachKindOfCommand(t *testing.T) {
 	}
 }
 
-// If a command is used several times, as SCAN by an iterator, each use must add the prefix exactly once.
+// A client may send the same command object several times: an iterator does so with SCAN. Each time, the hook must add
+// the prefix exactly once.
 func TestAdd_RestoresTheCommand(t *testing.T) {
 	t.Parallel()
 	rdb, plain := environment(t)
@@ -226,8 +227,8 @@ func TestSubscriber_ListensUnderThePrefix(t *testing.T) {
 	}
 }
 
-// asynq builds keys in Go and in Lua. This test runs all functions of asynq that Tuma uses, as a user of Redis that
-// has no right to other keys. It fails if a new release of asynq builds a key in a way that the hook does not see.
+// asynq builds keys in Go and in Lua. This test runs all functions of asynq that Tuma uses. Its user of Redis has the
+// right only to keys with the prefix. It fails if a new release of asynq builds a key in a way that the hook does not see.
 func TestAdd_AsynqHasNoKeyOutside(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, redistest.WithUser("tuma", "secret", "~one:*", "&one:*", "+@all", "-@dangerous", "+info"))

@@ -24,9 +24,9 @@ var findSource string
 
 var findScript = redis.NewScript(findSource)
 
-// Find returns the place of a wake-up in the queue with the given name. If asynq can never take the
-// wake-up, because Redis has lost a part of the queue, the wake-up is Lost, and Find deletes what is
-// left of it.
+// Find returns the place of a wake-up in the queue with the given name. If Redis has lost the part of
+// the queue from which asynq would take the wake-up, Find deletes the record of the wake-up, and
+// returns Lost.
 func (q *Queue) Find(ctx context.Context, name string, p Pointer) (Place, error) {
 	id := p.taskID()
 	root := "asynq:{" + name + "}:"

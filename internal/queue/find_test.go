@@ -27,7 +27,8 @@ func lose(keys ...string) func(*testing.T, redis.UniversalClient) {
 	}
 }
 
-// A wake-up waits only as long as asynq can take it. Redis may lose any key of a queue, and the list may fill again.
+// Find must return Waiting only if asynq can still take the wake-up. Redis may lose any key of a queue. After that, new
+// wake-ups may get onto the list.
 func TestFind_WaitingOnlyIfAsynqCanTakeIt(t *testing.T) {
 	t.Parallel()
 	pointer := func(wake int) queue.Pointer { return queue.Pointer{Campaign: "c", Batch: "0.0", Wake: wake} }
@@ -84,7 +85,7 @@ func TestFind_WaitingOnlyIfAsynqCanTakeIt(t *testing.T) {
 	}
 }
 
-// A wake-up that asynq handles is running. One that failed waits until asynq tries it again.
+// A wake-up that asynq handles is running. After an error, the wake-up waits until asynq tries it again.
 func TestFind_RunningAndRetried(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client()
@@ -128,7 +129,7 @@ func take(t *testing.T, rdb redis.UniversalClient, n int, h func() error) {
 	if err := server.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error {
 		if taken++; taken == n {
 			close(last)
-			<-stopped // so that the server takes no other task
+			<-stopped // the handler waits here, so that the server takes no other task
 		}
 		return h()
 	})); err != nil {

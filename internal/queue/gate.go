@@ -56,9 +56,9 @@ func NewGate(rdb redis.UniversalClient, every time.Duration, queues []string) *G
 // Client returns the Redis client to give to asynq's servers.
 func (g *Gate) Client() redis.UniversalClient { return gatedClient{g.rdb, g} }
 
-// skips reports whether the gate answers a try of this queue without Redis, because this queue
-// was empty just now, or all queues were. If the gate cannot check the queues, the try goes to
-// Redis.
+// The method "skips" reports whether the gate answers a try of this queue without Redis. It does so
+// if a server or the last check has just found this queue empty. If the gate cannot check the
+// queues, the try goes to Redis.
 func (g *Gate) skips(ctx context.Context, queue string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -76,15 +76,16 @@ func (g *Gate) skips(ctx context.Context, queue string) bool {
 }
 
 const (
-	// busyFor is how long after a task the gate checks up to busyRatio times as often. Each check may
-	// make every server try its queue. So with many queues, the period is at least busyEach times the
-	// number of queues.
+	// After a server has taken a task, the gate checks up to busyRatio times as often as usual, for the
+	// time busyFor. Each check may make every server try its queue. So with many queues, the period
+	// between checks is at least busyEach times the number of queues.
 	busyFor   = 5 * time.Second
 	busyRatio = 5
 	busyEach  = 2 * time.Millisecond
 )
 
-// period returns how long the gate skips an empty queue now. The caller holds g.mu.
+// period returns how long the gate skips a queue that was found empty at the present time. The caller
+// holds g.mu.
 func (g *Gate) period() time.Duration {
 	if time.Since(g.taken) > busyFor {
 		return g.every

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// After a task the gate checks more often. With many queues it checks less often than with few, because each
-// check may lead to a try of every queue.
+// After a server has taken a task, the gate checks more often. The more queues the gate has, the less often it
+// checks, because each check may lead to a try of every queue.
 func TestGate_PeriodAfterATask(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

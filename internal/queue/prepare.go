@@ -18,9 +18,9 @@ type preparer struct {
 	client *asynq.Client
 
 	mu sync.Mutex
-	// announce has, by queue, the command with which asynq announces the queue. asynq sends this
-	// command once for each client. A preparer adds the command to each pipeline until one such
-	// pipeline has run.
+	// The map "announce" has, for each queue, the command with which asynq announces the queue. asynq
+	// sends this command once for each client. A preparer adds the command to each pipeline until one
+	// such pipeline has run.
 	announce map[string][]any
 }
 
@@ -102,7 +102,7 @@ func (p *preparer) prepare(ctx context.Context, name string, task *asynq.Task, o
 	return out, nil
 }
 
-// announced notes that asynq's announcement of the queue is in Redis.
+// The method "announced" deletes the command that announces the queue, because this command has run.
 func (p *preparer) announced(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

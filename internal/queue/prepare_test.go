@@ -107,7 +107,7 @@ func TestPrepare_RefusesCommandsThatItDoesNotKnow(t *testing.T) {
 	}
 }
 
-// If DNS does not answer, a producer must not wait for it, because the address of the recorder is not a host name.
+// New must not look up the address of the recorder in DNS. Otherwise a producer would wait if DNS does not answer.
 func TestNew_AsksNoDNS(t *testing.T) { // not parallel: it changes net.DefaultResolver
 	rdb := redistest.Start(t).Client()
 	queries := redistest.CountDNS(t)

@@ -99,7 +99,7 @@ func detect(head []byte, o Options) (c detected, err error) {
 		return detected{}, &Error{Where: "--encoding: ", Problem: "must be one of " + strings.Join(Encodings, ", ")}
 	}
 	if o.Sheet != "" && len(head) > 0 && !bytes.HasPrefix(head, []byte("PK\x03\x04")) {
-		return fault("is not a workbook and has no sheets: omit --sheet")
+		return fault("is not a workbook, so it has no sheets: omit --sheet")
 	}
 	for _, x := range otherFormats {
 		begin := string(head[:min(len(head), len(x.magic))])
@@ -226,8 +226,8 @@ type charset struct {
 // If the guess is wrong, letters with accents are wrong in every message.
 type Guess struct {
 	Encoding string // one of Encodings, or "" if nothing was guessed
-	Line     int    // the first line with a letter that the encoding decides, counted from 1
-	Value    string // the first value with a letter that the encoding decides, read in the guessed encoding
+	Line     int    // the first line whose letters depend on the encoding, counted from 1
+	Value    string // the first value whose letters depend on the encoding, read in the guessed encoding
 }
 
 func isASCII(b []byte) bool {
@@ -278,7 +278,7 @@ func (l *charset) sinceLine() string {
 	return fmt.Sprintf(" (since line %d)", l.decidedAt)
 }
 
-// decodeNumber converts a field to UTF-8 that is not part of a message text, such as a phone number. Such a field
+// decodeNumber converts a field that is not part of a message text, such as a phone number, to UTF-8. Such a field
 // neither decides the encoding nor causes an error. Digits are the same in every encoding.
 func (l *charset) decodeNumber(b []byte) []byte {
 	named := l.decidedAt == 0 && (l.encoding == encodingWindows || l.encoding == encodingMac)

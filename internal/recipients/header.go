@@ -32,9 +32,10 @@ func (h *header) wants(column int) bool {
 const separators = ",;\t|"
 
 // findHeader finds the columns in the first line of a text, and the separator between them. It
-// tries the separators with which a cell names the number column, and chooses the separator that
-// results in the most columns. The parameter "separator" is the separator that the file itself
-// names, or 0. If the line is a number, the list has no header, and the result h is nil.
+// splits the line with each separator, and ignores a separator if no cell then names the number
+// column. Of the other separators, it chooses the separator that results in the most columns. The
+// parameter "separator" is the separator that the file itself names, or 0. If the line is a number,
+// the list has no header, and the result h is nil.
 func (p *listReader) findHeader(first string, separator byte) (comma byte, h *header, err error) {
 	line := p.in.n + 1
 	candidates := []byte(separators)
@@ -151,7 +152,7 @@ func (l *List) noNumberColumn(cells []string) error {
 		return fmt.Errorf("the header has no column %q; it has %s", l.o.Column, describeColumns(cells))
 	}
 	return fmt.Errorf("no column of numbers: the header must have a column %s (choose another with --column), "+
-		"or every line must be one number; it has %s", NumberColumns, describeColumns(cells))
+		"or every line must be one number; the first line has %s", NumberColumns, describeColumns(cells))
 }
 
 // describeColumns lists up to ten header cells for an error message.

@@ -67,8 +67,8 @@ const (
 
 // Error is a mistake in a list, or in the options, that the user can correct.
 type Error struct {
-	// Where is the file name. If the mistake has a place in the file, the line, or the sheet and
-	// the row, follow the name.
+	// Where is the file name. If the mistake is at a known place in the file, Where also has this
+	// place: the line of a text, or the sheet and the row of a workbook.
 	Where string
 	// Problem describes the mistake and its correction.
 	Problem string

@@ -62,8 +62,8 @@ func (p *listReader) readAll(take func(producer.Recipient) bool) (rows int, err 
 	return rows, err
 }
 
-// open detects the format and encoding. For a text file it also sets p.in, which reads the lines,
-// and p.letters, which decodes them.
+// The method "open" detects the format and encoding. For a text file it also sets p.in, which reads
+// the lines, and p.letters, which decodes the lines.
 func (p *listReader) open() (detected, error) {
 	head := make([]byte, min(headSize, p.size))
 	if _, err := p.src.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {

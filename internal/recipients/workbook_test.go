@@ -280,7 +280,7 @@ func TestEncodingsAndFormatsThatAreRefused(t *testing.T) {
 		"another mark":              {Options{Encoding: "windows-1252"}, "\xef\xbb\xbfphone\n", "f is in utf-8 according to its byte order mark"},
 		"an unknown encoding":       {Options{Encoding: "ebcdic"}, "phone\n", "--encoding: must be one of utf-8, "},
 		"an unknown format":         {Options{Format: "ods"}, "phone\n", "--format: must be csv, "},
-		"a sheet of a CSV":          {Options{Sheet: "x"}, "phone\n", "f is not a workbook and has no sheets"},
+		"a sheet of a CSV":          {Options{Sheet: "x"}, "phone\n", "f is not a workbook, so it has no sheets"},
 		"a CSV as workbook":         {Options{Format: XLSX}, "phone\n", "f is not a workbook (.xlsx)"},
 		"an old workbook":           {Options{}, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "f is an old Excel workbook"},
 		"a web page":                {Options{}, "<!DOCTYPE html>", "f is a web page"},

@@ -11,14 +11,14 @@ import (
 
 // matcher decides which messages in a gateway's list can belong only to one particular call.
 type matcher struct {
-	// The field "from" is the earliest time and the field "to" is the latest time that the gateway's clock
-	// may have shown at the call.
+	// The field "from" is the earliest time, and the field "to" is the latest time, that the gateway's
+	// clock may have shown at the call.
 	from, to time.Time
 	sender   string // the sender ID of the call
 	// parts is the maximum number of list entries for one message.
 	parts int
-	// others has the numbers to which another unresolved call may have gone between these two
-	// times.
+	// The map "others" has the numbers to which another unresolved call may have sent a message
+	// between the times "from" and "to".
 	others map[sms.MSISDN]bool
 	// known reports whether a message ID belongs to another call.
 	known func(id string) bool

@@ -55,8 +55,8 @@ type Tracker struct {
 	open    openAttempts
 }
 
-// For returns how long a call of unknown outcome is looked up at the gateway. 0 means that such
-// calls are not looked up.
+// The method "For" returns how long a call of unknown outcome is looked up at the gateway. 0 means
+// that such calls are not looked up.
 func (t *Tracker) For() time.Duration {
 	if !t.Searches() {
 		return 0

@@ -21,7 +21,8 @@ var ErrUnfit = errors.New("redis is not fit for sending")
 // a setting cannot be read, Check returns a warning.
 //
 // Check also does what CheckWritable does. An error of CheckWritable is an error even if unsafe is
-// true. If Redis has another fault, Check writes nothing to it. Check wraps connection errors.
+// true. The test writes come last: if an earlier check returns an error, Check writes nothing to
+// Redis. Check wraps connection errors.
 func Check(ctx context.Context, rdb redis.UniversalClient, unsafe bool) (warnings []string, err error) {
 	if warnings, err = checkServer(ctx, rdb, unsafe); err != nil {
 		return warnings, err
@@ -124,7 +125,8 @@ func checkRole(ctx context.Context, rdb redis.UniversalClient) error {
 	return nil
 }
 
-// starting wraps an error. The cause may only be that Redis has not finished its start.
+// starting wraps an error whose cause may be that Redis has not finished its start. Such an error may
+// end without a change of configuration (MayPass).
 type starting struct{ error }
 
 // Unwrap returns the wrapped error.

@@ -20,7 +20,7 @@ func CheckDurability(ctx context.Context, rdb redis.UniversalClient, d script.Du
 	case d.Replicas > 0:
 		info, err := rdb.InfoMap(ctx, "replication").Result()
 		if err != nil {
-			return []string{"cannot read how many replicas this redis has, which redis.durability " + d.String() + " requires: allow INFO"}, nil //nolint:nilerr // INFO is forbidden
+			return []string{"redis.durability " + d.String() + " needs replicas, but the number of replicas cannot be read: allow INFO"}, nil //nolint:nilerr // INFO is forbidden
 		}
 		if n, err := strconv.Atoi(info["Replication"]["connected_slaves"]); err == nil && n < d.Replicas {
 			warnings = append(warnings, fmt.Sprintf("redis has %d replicas: nothing is sent until redis has as many replicas as redis.durability %s needs", n, d))

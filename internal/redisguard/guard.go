@@ -70,7 +70,7 @@ func (g *Guard) Confirm(ctx context.Context) (dials int64, err error) {
 	}
 	g.checking.Lock()
 	defer g.checking.Unlock()
-	// Read dials before the run_id: a connection that is made after this makes the next Confirm check again.
+	// Read g.dials before the run_id. If a connection is made after this line, the next Confirm checks again.
 	if dials = g.dials.Load(); dials == g.confirmedDials.Load() {
 		return dials, nil
 	}
@@ -88,7 +88,7 @@ func (g *Guard) Confirmed() (dials int64, ok bool) {
 	return dials, dials == g.confirmedDials.Load()
 }
 
-// Unchanged reports whether the number of connections is still dials, so that no new connection was made.
+// Unchanged reports whether no new connection was made: the number of connections is still the parameter "dials".
 func (g *Guard) Unchanged(dials int64) bool { return g.dials.Load() == dials }
 
 // Enter counts a claim that is about to be requested. The caller calls the function "leave" after
@@ -136,8 +136,8 @@ func (g *Guard) checkRunID(ctx context.Context) error {
 	case id == "":
 		g.runID = id
 		return nil
-	// Compare both. After a failback, "awaited" may be this Redis, although this Redis lacks the settles that
-	// were written to the other Redis.
+	// Compare the run_id with g.awaited and with g.runID. After a failback, g.awaited may be this Redis, although
+	// this Redis lacks the settles that were written to the other Redis.
 	case id == g.awaited && id == g.runID:
 		return nil
 	case g.runID != "" && id != g.runID:
@@ -180,8 +180,8 @@ func (g *Guard) replay(ctx context.Context) error {
 }
 
 // The method "level" returns the level of log lines about a restarted Redis. If Readiness has
-// just logged an outage, it is debug, because the log lines about the outage say that Redis has
-// restarted.
+// logged an outage just before, the level is debug, because the log lines about the outage say that
+// Redis has restarted.
 func (g *Guard) level() zerolog.Level {
 	if g.Readiness.Recent() {
 		return zerolog.DebugLevel

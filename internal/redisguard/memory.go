@@ -37,6 +37,6 @@ func (m *Memory) Read(ctx context.Context) {
 	most, err2 := strconv.ParseFloat(info["Memory"]["maxmemory"], 64)
 	full := err1 == nil && err2 == nil && most > 0 && used > claimShare*most
 	if full != m.over.Swap(full) {
-		m.Log.Warn().Bool("full", full).Float64("used_bytes", used).Float64("max_bytes", most).Msg("redis memory: no calls are claimed while the field full is true; raise maxmemory of redis")
+		m.Log.Warn().Bool("full", full).Float64("used_bytes", used).Float64("max_bytes", most).Msg("redis memory: no calls are claimed while the value of \"full\" in this line is true; raise maxmemory of redis")
 	}
 }

@@ -29,8 +29,8 @@ const (
 	peerWait   = 5 * time.Minute
 )
 
-// peerTick is the time between two reads of a waiting worker whether its peers have replayed their
-// settles.
+// A waiting worker checks repeatedly whether its peers have replayed their settles. peerTick is the
+// time between two checks.
 const peerTick = 50 * time.Millisecond
 
 // waitForPeers records that this worker has replayed its settles, and waits until every other live

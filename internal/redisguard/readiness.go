@@ -81,8 +81,8 @@ func (r *Readiness) Watch(ctx context.Context) {
 // outcome differs from the last outcome.
 func (r *Readiness) Note(err error) { r.note(err, "", time.Now()) }
 
-// note does what Note does, for a command that began at the time "begun". id is the run_id of
-// the Redis to which the command was sent, or "" if the run_id is not known.
+// The method "note" does what Note does, for a command that began at the time "begun". id is the
+// run_id of the Redis to which the command was sent, or "" if the run_id is not known.
 func (r *Readiness) note(err error, id string, begun time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -112,9 +112,10 @@ func (r *Readiness) note(err error, id string, begun time.Time) {
 }
 
 // newRunID returns the run_id of Redis after an attempt that ended with err. It returns "" if the
-// attempt failed, or if the run_id is known and cannot have changed. The attempt may have used up
-// its time limit, so newRunID has a separate one. newRunID reads the run_id again after an error: for
-// up to a second after an outage, the connection pool of go-redis may answer with an error of that outage.
+// attempt failed, or if the run_id is known and cannot have changed. newRunID has its own time limit,
+// because the attempt may have used up the time limit of the attempt. If newRunID cannot read the
+// run_id, it tries again: for up to a second after an outage, the connection pool of go-redis may
+// answer with an error of that outage.
 func (r *Readiness) newRunID(err error) string {
 	r.mu.Lock()
 	known := r.runID != "" && r.since.IsZero()
@@ -137,11 +138,11 @@ func (r *Readiness) newRunID(err error) string {
 	}
 }
 
-// afterFailure is how long after a failure its late effects may appear.
+// afterFailure is how long after the end of a failure other commands may still fail because of it.
 const afterFailure = 30 * time.Second
 
 // Recent reports whether Redis fails now, or failed less than half a minute ago. Redis fails if it
-// does not answer or refuses writes. Recent sends no command.
+// refuses writes or does not answer. Recent sends no command.
 func (r *Readiness) Recent() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -155,9 +156,9 @@ func (r *Readiness) Failure() error {
 	return r.failure
 }
 
-// Explains reports whether Redis does not answer or refuses writes now. If it does, an error in the
-// background needs no separate log line. If the last attempt succeeded, Explains makes another
-// attempt, which takes at most two seconds.
+// Explains reports whether Redis fails now: Redis refuses writes or does not answer. If the result is
+// true, an error in the background needs no separate log line. If the last attempt succeeded,
+// Explains makes another attempt, which takes at most two seconds.
 func (r *Readiness) Explains() bool {
 	if r.Failure() != nil {
 		return true

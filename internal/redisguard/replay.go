@@ -16,8 +16,8 @@ import (
 const (
 	keptRecipients = 50_000
 	keptSettles    = 5_000
-	// A settle is normally kept for the duration of the longest call plus keptFor. While Redis
-	// may have restarted and the settles were not replayed, it is kept for keptUnconfirmed.
+	// The worker normally keeps a settle for the duration of the longest call plus keptFor. If Redis
+	// may have restarted since the last replay, the worker keeps its settles for keptUnconfirmed.
 	keptFor         = 30 * time.Second
 	keptUnconfirmed = time.Hour
 )
@@ -54,9 +54,9 @@ func (s *settles) remember(recipients int, keep time.Duration, write func(contex
 	s.kept = s.kept[first:]
 }
 
-// The method "replay" writes the settles that were remembered since the given time once more.
-// The zero time means all settles. A settle that Redis already has changes nothing. The result
-// is the number of written settles.
+// The method "replay" writes settles to Redis again. It writes the settles that were remembered at
+// the time "since" or later; the zero time means all settles. A settle that Redis already has changes
+// nothing. The result is the number of written settles.
 func (s *settles) replay(ctx context.Context, since time.Time) (int, error) {
 	s.mu.Lock()
 	kept := slices.Clone(s.kept)

@@ -19,8 +19,8 @@ const maxBatch = 64
 
 // maxInFlightPipelines is the maximum number of pipelines that run at once. While Redis works on
 // one pipeline, the Batcher reads the answers of another pipeline and collects requests for the
-// next. The second pipeline starts only when minBatch requests wait, because all requests of a
-// run share its fixed cost.
+// next. The second pipeline starts only when minBatch requests wait, because a run of the script has
+// a fixed cost, which all requests of the run share.
 const (
 	maxInFlightPipelines = 2
 	minBatch             = 8
@@ -209,8 +209,8 @@ func deliver[K comparable](run []*request[K], out []string, err error) {
 
 var errNoAnswer = errors.New("the request was dropped without an answer")
 
-// failUnanswered gives an error to requests that a panic has left without an answer, so that they
-// no longer wait.
+// failUnanswered gives an error to each request that has no answer because of a panic. Otherwise the
+// callers of these requests would wait for ever.
 func failUnanswered[K comparable](group []*request[K]) {
 	for _, a := range group {
 		if !a.answered {

@@ -13,9 +13,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/prefix"
 )
 
-// Durability defines where a change must be stored before Tuma acts on it. This is the append-only
-// file of the Redis server that made the change, or a number of that server's replicas. The zero
-// value requires nothing beyond Redis' answer.
+// Durability defines where a change must be stored before Tuma acts on it: in the append-only file of
+// the Redis server that made the change, or at a number of that server's replicas. With the zero
+// value, Tuma acts as soon as Redis has answered.
 type Durability struct {
 	// Fsync is true if the change must be in the append-only file on disk.
 	Fsync bool
@@ -73,8 +73,8 @@ func (d Durability) String() string {
 	return "none"
 }
 
-// barrier returns the Redis command that waits until everything that was written on its
-// connection is durable. It returns nil if Redis' answer alone guarantees durability.
+// barrier returns a Redis command that waits until the earlier writes on the same connection are
+// durable. It returns nil if Redis' answer alone guarantees durability.
 func (r *Runner) barrier() []any {
 	switch d := r.durability; {
 	case d.Replicas > 0:
@@ -124,8 +124,8 @@ func (r *Runner) runDurable(ctx context.Context, s *redis.Script, keys []string,
 	}
 }
 
-// acknowledged reads the answer of WAIT or WAITAOF. WAIT answers with a number. WAITAOF answers
-// with a list. The first number in the list is about the server itself.
+// The function "acknowledged" returns the number of servers in the answer of WAIT or WAITAOF. WAIT
+// answers with this number. WAITAOF answers with a list, whose first number is about the server itself.
 func acknowledged(v any) int {
 	if list, ok := v.([]any); ok && len(list) > 0 {
 		v = list[0]

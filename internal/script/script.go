@@ -35,8 +35,8 @@ type Script struct {
 // New returns a script. name is for error messages.
 func New(name, source string) *Script { return &Script{name: name, plain: redis.NewScript(source)} }
 
-// NewAlwaysAllowed returns a script that runs even when Redis has reached maxmemory. It is for
-// scripts that write outcomes at a gateway, which must not be lost.
+// NewAlwaysAllowed returns a script that runs even when Redis has reached maxmemory. Use it for a
+// script that writes the outcome of a call at a gateway, because an outcome must not be lost.
 func NewAlwaysAllowed(name, source string) *Script {
 	s := New(name, source)
 	s.flagged = redis.NewScript("#!lua flags=allow-oom\n" + source)

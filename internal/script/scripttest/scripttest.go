@@ -23,12 +23,12 @@ var (
 	preludeLocal   = regexp.MustCompile(`(?m)^local (?:function )?([A-Za-z_0-9, ]+)`)
 )
 
-// Arguments checks the names that every script in files gives to its arguments, in its first
-// comment and in its code. They must be the names of the fields of the script's structs, in the
+// Arguments checks each script in the parameter "files". The first comment and the code of the script
+// give names to the arguments. These must be the names of the fields of the script's structs, in the
 // same order. The parameter "structs" has the structs of each script, by the script's name, in
-// the order in which the script uses them. A script that is not there takes no arguments, or only
-// lists without names. prelude is the source in front of the scripts. An argument must not have
-// the name of a local of the prelude.
+// the order in which the script uses them. A script without an entry in "structs" takes no
+// arguments, or only lists without names. The parameter "prelude" is the source in front of the
+// scripts. An argument must not have the name of a local of the prelude.
 func Arguments(t *testing.T, files fs.FS, prelude string, structs map[string][]any) {
 	t.Helper()
 	shared := map[string]bool{}
@@ -99,7 +99,7 @@ func headerNames(source string) (out []string) {
 	return out
 }
 
-// signature has what a script contains about its arguments.
+// signature holds the names of a script's arguments, in the code and in the first comment.
 type signature struct {
 	script string
 	named  [][]string // one match of namedArguments for each list of arguments

@@ -60,8 +60,8 @@ func (a *API) addAccounts() {
 		})
 }
 
-// changed writes a change to the audit log. If the change failed, it returns the error as a
-// problem.
+// The method "changed" ends an operation that has made a change. If err is nil, it writes the change
+// to the audit log. Otherwise it returns err as a problem.
 func (a *API) changed(ctx context.Context, what, object, detail string, err error) (*noOutput, error) {
 	if err != nil {
 		return nil, a.problem(err)

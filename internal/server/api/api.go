@@ -72,7 +72,7 @@ const failuresPerSecond = 5
 // New returns the API.
 func New(c Config) *API {
 	settings := huma.DefaultConfig("Tuma", c.Version)
-	settings.DocsPath = "" // huma's page loads a script from another server
+	settings.DocsPath = "" // the API has its own page, because huma's page loads a script from another server
 	settings.CreateHooks = nil
 	settings.Info.Description = "Bulk SMS. Every request needs a key: Authorization: Bearer KEY. `tuma keys create` makes one."
 	settings.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"key": {Type: "http", Scheme: "bearer"}}

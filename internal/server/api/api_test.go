@@ -62,7 +62,7 @@ func newRig(t testing.TB, change ...func(*API)) *rig {
 	return r
 }
 
-// key makes a key with the given scopes.
+// The method "key" makes an API key with the given scopes, and returns its secret.
 func (r *rig) key(change func(*keys.Key), scopes ...keys.Scope) string {
 	r.Helper()
 	k := keys.Key{Name: "test", Scopes: scopes}
@@ -83,7 +83,7 @@ type answer struct {
 	body   string
 }
 
-// do sends a request. headers has names and values alternately.
+// The method "do" sends a request. In the parameter "headers", each name is followed by its value.
 func (r *rig) do(key, method, path, body string, headers ...string) answer {
 	r.Helper()
 	req, err := http.NewRequestWithContext(r.Context(), method, r.url+path, strings.NewReader(body))

@@ -59,7 +59,8 @@ func keyOf(ctx context.Context) keys.Key {
 	return k
 }
 
-// record writes a change to the audit log. The change is already made, so a failure to record it is only logged.
+// The method "record" writes a change to the audit log. If this fails, it only logs the error, because the change is
+// already made.
 func (a *API) record(ctx context.Context, what, object, detail string) {
 	err := a.Audit.Add(context.WithoutCancel(ctx), audit.Entry{Who: keys.CreatedBy(keyOf(ctx)), What: what, Object: object, Detail: detail})
 	if err != nil {

@@ -58,7 +58,7 @@ type campaignOutput struct {
 type listInput struct {
 	State string `query:"state" doc:"Only campaigns in these states, separated by commas."`
 	Since string `query:"since" format:"date-time" doc:"Only campaigns created since this time."`
-	After string `query:"after" doc:"The value of \"next\" in the page before."`
+	After string `query:"after" doc:"The value of \"next\" in the previous page."`
 	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	All   bool   `query:"all" doc:"List single messages too."`
 }

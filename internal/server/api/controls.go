@@ -110,7 +110,7 @@ func (a *API) countedRetry(ctx context.Context, in *retryInput) (n int, err erro
 	}
 	n, err = a.Client.Retry(ctx, in.ID, producer.RetryOptions{Unknown: in.Body.Unknown, Rejected: in.Body.Rejected})
 	if err != nil && !certainlyNotRetried(err) {
-		return n, err // the retry may have begun, so the count keeps its messages
+		return n, err // the retry may have begun, so its messages stay counted
 	}
 	// n may be larger than expected, because more recipients were refused meanwhile. It may be smaller,
 	// because fewer recipients are left to retry.

@@ -16,7 +16,7 @@ var docsText string
 
 var docsPage = template.Must(template.New("docs").Parse(docsText))
 
-// documented is an operation on the page of the documentation.
+// The type "documented" describes one operation on the page of the documentation.
 type documented struct {
 	ID, Method, Path, Summary, Description, Scope string
 	Parameters                                    []*huma.Param
@@ -28,8 +28,8 @@ type documentedField struct {
 	Required        bool
 }
 
-// docs serves a page that is made from the OpenAPI document. The page has no script, and loads
-// nothing.
+// The method "docs" serves a page that is made from the OpenAPI document. The page has no script, and
+// loads nothing.
 func (a *API) docs(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'")

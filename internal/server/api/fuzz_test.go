@@ -32,7 +32,7 @@ type fuzzer struct {
 	document *huma.OpenAPI
 }
 
-// hostile are texts that requests contain now and then.
+// The list "hostile" has texts that requests contain now and then.
 var hostile = []string{"", " ", "\x00", "\r\nX: y", "../../etc/passwd", "%2e%2e%2f", "'; DROP", "{{", "}}", "{{name}}", "🙂", "\xff\xfe", "-1", "1e999", "null",
 	strings.Repeat("a", 300), strings.Repeat("{", 100), "254712345678", "+254712345678", "0712345678", "c0", "m0", "kobo-main", "ACME", "KE", "kobo-main\n"}
 
@@ -43,7 +43,7 @@ func (f *fuzzer) text() string {
 	return hostile[f.IntN(len(hostile))]
 }
 
-// value returns a value for a schema. Now and then the value is wrong.
+// The method "value" returns a value for a schema. Now and then the value is wrong.
 func (f *fuzzer) value(s *huma.Schema, depth int) any {
 	if s != nil && s.Ref != "" {
 		s = f.document.Components.Schemas.SchemaFromRef(s.Ref)
@@ -83,7 +83,7 @@ func (f *fuzzer) value(s *huma.Schema, depth int) any {
 	return f.text()
 }
 
-// request returns a request for an operation.
+// The method "request" returns a request for an operation.
 func (f *fuzzer) request(base, method, path string, op *huma.Operation) (*http.Request, error) {
 	query := url.Values{}
 	headers := map[string]string{}
@@ -145,12 +145,12 @@ type target struct {
 	op           *huma.Operation
 }
 
-// targetsOf returns the operations of the document, except the operation that may revoke the key of the test and
-// streams that do not end.
+// targetsOf returns the operations of the document that the fuzzer calls. It leaves out two operations: "revoke-key"
+// may revoke the key of the test, and the answer of "stream-events" does not end.
 func targetsOf(document *huma.OpenAPI) (out []target) {
 	for path, item := range document.Paths {
 		for method, op := range map[string]*huma.Operation{"GET": item.Get, "POST": item.Post, "PUT": item.Put, "DELETE": item.Delete} {
-			if op != nil && op.OperationID != "revoke-key" && op.OperationID != "stream-events" { // leave out an operation that may revoke the test's key, and a stream that does not end
+			if op != nil && op.OperationID != "revoke-key" && op.OperationID != "stream-events" {
 				out = append(out, target{method, path, op})
 			}
 		}

@@ -52,7 +52,7 @@ func (b messageBody) message(id, by string) producer.Message {
 type sendInput struct {
 	Traceparent string `header:"traceparent" doc:"W3C trace context: the spans of this request join the caller's trace."`
 
-	Key  string `header:"Idempotency-Key" maxLength:"128" doc:"ID of the message. The same request again changes nothing."`
+	Key  string `header:"Idempotency-Key" maxLength:"128" doc:"ID of the message. A repeated request changes nothing."`
 	Wait int    `query:"wait" minimum:"0" maximum:"30" doc:"Wait for the end of the message, up to this number of seconds."`
 	Body messageBody
 }
@@ -115,8 +115,8 @@ func (a *API) traceEnqueue(ctx context.Context, header string) (context.Context,
 	return a.Tracer.Enqueue(tracing.With(ctx, header))
 }
 
-// take counts n messages against the daily limit of a key, and returns how many it has counted. If the limit is
-// reached, take still accepts a request that repeats an earlier request, because such a request enqueues nothing.
+// The method "take" counts n messages against the daily limit of a key, and returns how many it has counted. If the
+// limit is reached, it still accepts a request that repeats an earlier request, because such a request enqueues nothing.
 func (a *API) take(ctx context.Context, key keys.Key, id string, n int) (taken int, err error) {
 	err = a.Keys.Take(ctx, key, 0, n)
 	if err == nil {
@@ -131,9 +131,9 @@ func (a *API) take(ctx context.Context, key keys.Key, id string, n int) (taken i
 	return 0, nil
 }
 
-// giveBack subtracts messages from the count of a key if they were certainly not enqueued. This is so if the
-// request repeated an earlier request or was refused. After any other error the messages may be enqueued. Then
-// they stay counted, and a repeated request is not counted again.
+// giveBack subtracts messages from the count of a key if the request has certainly not enqueued them: it repeated an
+// earlier request, or was refused. After any other error the messages may be enqueued, so they stay counted. If they
+// are enqueued and the caller repeats the request, the repeated request does not count.
 func (a *API) giveBack(ctx context.Context, key keys.Key, taken int, again bool, err error) {
 	refused := errors.Is(err, producer.ErrInvalid) || errors.Is(err, producer.ErrConflict) || errors.Is(err, producer.ErrFull)
 	if !again && !refused {
@@ -144,7 +144,7 @@ func (a *API) giveBack(ctx context.Context, key keys.Key, taken int, again bool,
 	}
 }
 
-// pending returns the status of a message that was enqueued just now.
+// The method "pending" returns the status of a message that was enqueued just now.
 func (b messageBody) pending(r producer.MessageReceipt) producer.MessageStatus {
 	st := producer.MessageStatus{ID: r.ID, Ref: b.Ref, To: r.To, Status: "pending", BlockedBy: []producer.Block{}, From: b.From, Body: b.Body,
 		Class: cmp.Or(producer.Class(b.Class), producer.Transactional), CreatedAt: r.CreatedAt}

@@ -57,8 +57,8 @@ var statuses = []struct {
 	{producer.ErrFull, http.StatusServiceUnavailable}, {producer.ErrNotDurable, http.StatusServiceUnavailable},
 }
 
-// problem converts an error of the library to the problem that the caller gets. In the mistakes of the problem,
-// fields have the names that the library uses.
+// The method "problem" converts an error of the library to the problem that the caller gets. In the mistakes of the
+// problem, fields have the names that the library uses.
 func (a *API) problem(err error) error {
 	var list *recipients.Error
 	if errors.As(err, &list) {

@@ -59,8 +59,8 @@ type reportOutput struct {
 	Body reportBody
 }
 
-// report answers with the summary of a campaign. It reads all results of the campaign, so only a few requests may
-// run it at once.
+// The method "report" answers with the summary of a campaign. It reads all results of the campaign, so it serves only a
+// few requests at once (maxReports).
 func (a *API) report(ctx context.Context, in *idInput) (*reportOutput, error) {
 	select {
 	case a.reports <- struct{}{}:

@@ -163,7 +163,7 @@ func (a *API) createCampaign(ctx context.Context, in *uploadInput) (*uploadOutpu
 		return &uploadOutput{Status: http.StatusOK, Body: f}, nil
 	}
 	if id == "" {
-		return nil, a.problem(&producer.FieldError{Field: "id", Problem: "is missing: set it, or the header Idempotency-Key, so that a repeated request sends nothing twice"})
+		return nil, a.problem(&producer.FieldError{Field: "id", Problem: "is missing: set it, or the header Idempotency-Key, so that a repeated request does not send the messages again"})
 	}
 	taken := 0
 	ctx, traced := a.traceEnqueue(ctx, in.Traceparent)
@@ -182,8 +182,8 @@ func (a *API) createCampaign(ctx context.Context, in *uploadInput) (*uploadOutpu
 	return out, nil
 }
 
-// counted yields the recipients, and counts them against the daily limit of the key before the campaign is
-// committed.
+// The method "counted" yields the recipients of a list. It counts them against the daily limit of the key before the
+// campaign is committed.
 func (a *API) counted(ctx context.Context, key keys.Key, id string, list iter.Seq2[producer.Recipient, error], taken *int) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {
 		n := 0
@@ -199,8 +199,8 @@ func (a *API) counted(ctx context.Context, key keys.Key, id string, list iter.Se
 	}
 }
 
-// The method "read" reads the body: the campaign and its recipients. After the caller has used the recipients, it
-// calls the returned function end.
+// The method "read" reads the body: the campaign and its recipients. The caller must call the result "end" after it
+// has used the recipients.
 func (in *uploadInput) read() (body CampaignBody, list iter.Seq2[producer.Recipient, error], end func(), err error) {
 	end = func() {}
 	media, parameters, err := mime.ParseMediaType(in.ContentType)
@@ -233,8 +233,8 @@ func (in *uploadInput) read() (body CampaignBody, list iter.Seq2[producer.Recipi
 	return body, nil, end, errMedia
 }
 
-// bodyError returns errTooLarge and errTooSlow unchanged. It replaces any other error of reading the body by
-// errDamaged, because that is a mistake of the caller.
+// bodyError returns errTooLarge and errTooSlow unchanged. For any other error of reading the body, it returns
+// errDamaged, because the caller has then sent a wrong body.
 func bodyError(err error) error {
 	if errors.Is(err, errTooLarge) || errors.Is(err, errTooSlow) {
 		return err
