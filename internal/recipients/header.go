@@ -152,7 +152,7 @@ func (l *List) noNumberColumn(cells []string) error {
 		return fmt.Errorf("the header has no column %q; it has %s", l.o.Column, describeColumns(cells))
 	}
 	return fmt.Errorf("no column of numbers: the header must have a column %s (choose another with --column), "+
-		"or every line must be one number; the first line has %s", NumberColumns, describeColumns(cells))
+		"or every line must be one number; the header has %s", NumberColumns, describeColumns(cells))
 }
 
 // describeColumns lists up to ten header cells for an error message.

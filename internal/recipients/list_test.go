@@ -114,7 +114,7 @@ func TestList_MistakesNameTheirLine(t *testing.T) {
 		"byte order mark only":  {"\xef\xbb\xbf", "list.csv is empty"},
 		"header only":           {"name,phone\n\n", "list.csv has a header but no recipients"},
 		"no column of numbers":  {"\nname,town\nA,B\n", `list.csv:2: no column of numbers: the header must have a column msisdn`},
-		"no header":             {"254712345678,Jane\n", `it has "254712345678", "Jane"`},
+		"no header":             {"254712345678,Jane\n", `the header has "254712345678", "Jane"`},
 		"two columns":           {"phone,mobile\n1,2\n", "list.csv:1: the header has two columns of numbers, phone and mobile: choose one with --column"},
 		"too many fields":       {"name,phone\nA,1\nDoe, John,1\n", "list.csv:3: the row has 3 fields, but the header has 2"},
 		"stray quote":           {"name,phone\nA,1\n\"B\" C,2\n", "list.csv:3: there is text after the quote"},

@@ -113,9 +113,9 @@ func (r *Readiness) note(err error, id string, begun time.Time) {
 
 // newRunID returns the run_id of Redis after an attempt that ended with err. It returns "" if the
 // attempt failed, or if the run_id is known and cannot have changed. newRunID has its own time limit,
-// because the attempt may have used up the time limit of the attempt. If newRunID cannot read the
-// run_id, it tries again: for up to a second after an outage, the connection pool of go-redis may
-// answer with an error of that outage.
+// because the time limit of the attempt may be over. If newRunID cannot read the run_id, it tries
+// again: for up to a second after an outage, the connection pool of go-redis may answer with an error
+// of that outage.
 func (r *Readiness) newRunID(err error) string {
 	r.mu.Lock()
 	known := r.runID != "" && r.since.IsZero()

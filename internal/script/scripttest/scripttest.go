@@ -99,7 +99,7 @@ func headerNames(source string) (out []string) {
 	return out
 }
 
-// signature holds the names of a script's arguments, in the code and in the first comment.
+// signature holds the names that the code and the first comment of a script give to its arguments.
 type signature struct {
 	script string
 	named  [][]string // one match of namedArguments for each list of arguments
