@@ -14,14 +14,14 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// doors is the handler of /callbacks/ACCOUNT/SECRET/KIND. A wrong secret, an unknown account, a
-// kind that the account does not have and every other path get the same 404. Before this answer
-// the server always does the same work: it does not read the body, and compares the candidate with
-// two secrets. So neither the answer nor the time until the answer shows what was wrong.
+// doors is the handler of /callbacks/ACCOUNT/SECRET/KIND. A wrong secret, an unknown account, a kind that the account
+// does not have and every other path get the same 404. Before this answer the server always does the same work: it
+// does not read the body, and compares the secret in the path with two secrets. So neither the answer nor the time
+// until the answer shows what was wrong.
 type doors struct {
 	cfg      Config
 	accounts map[string]*accountDoors
-	// closed has the doors of an account that does not exist. It matches no secret.
+	// closed stands for an account that does not exist. It has no secret, so no path matches it.
 	closed accountDoors
 	// inFlight holds an element for each callback that is being read or stored.
 	inFlight chan struct{}
@@ -35,8 +35,8 @@ type accountDoors struct {
 	// doors holds, by kind, the function that stores callbacks of this kind. It has no entry for a
 	// kind that the account does not accept.
 	doors map[string]door
-	// log has at most a few lines a second: gateways repeat what was not taken, thousands of times if Redis is away.
-	// The metrics count every callback.
+	// log writes only a few lines a second. A gateway repeats each callback that gets an error, so thousands of
+	// callbacks may fail while Redis is away. The metrics count every callback.
 	log zerolog.Logger
 }
 

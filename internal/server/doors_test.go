@@ -118,7 +118,8 @@ func TestDoors_UnreadableCallbacks(t *testing.T) {
 	}
 }
 
-// Gateways repeat what is not taken. If Redis is away, that must not fill the disk with log lines.
+// Gateways repeat each callback that gets an error. If Redis is away, these repeats must not fill the disk with log
+// lines.
 func TestDoors_LogIsBounded(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
@@ -156,7 +157,7 @@ func TestDoors_LogHasNoSecretsNumbersOrTexts(t *testing.T) {
 	}
 }
 
-// blockingReports holds delivery reports until release is closed.
+// blockingReports holds delivery reports until the test closes the channel "release".
 type blockingReports struct {
 	entered, release chan struct{}
 	place            string

@@ -15,8 +15,9 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// takeInbound stores the messages of a callback. When it returns nil, the inbox has the messages. The sender
-// of every opt-out word is on a suppression list, so that workers claim no new call to this sender.
+// takeInbound stores the messages of a callback in the inbox. It also puts the sender of every opt-out word on a
+// suppression list, so that workers claim no new call to this sender. It returns nil only after Redis has stored all
+// of this.
 func (d *doors) takeInbound(r *http.Request, acc *Account, c providers.Callback) error {
 	messages, err := acc.Provider.(providers.InboundParser).ParseInbound(c)
 	if err != nil {
@@ -52,7 +53,7 @@ func takeMessage(ctx context.Context, cfg *Config, acc *Account, in providers.In
 	switch {
 	case m.Word != "" && numberErr != nil:
 		// numberErr is not logged, because its text contains the number.
-		cfg.Logger.Warn().Str("account", acc.Name).Str("word", m.Word).Msg("the sender of an opt-out or opt-in word must be a phone number: the word changes nothing")
+		cfg.Logger.Warn().Str("account", acc.Name).Str("word", m.Word).Msg("an opt-out or opt-in word came from a sender that is not a phone number, so the word changes nothing")
 	case m.Word == inbox.Stop:
 		if err := optOut(ctx, cfg, m, list); err != nil {
 			return err

@@ -96,9 +96,8 @@ func TestInbound_TenThousandDoubledAndShuffled(t *testing.T) {
 // server answered.
 type postOrder struct {
 	mu sync.Mutex
-	// begun and answered are numbers of answered posts, by message ID. begun has the number at
-	// the time when the message was first posted. answered has the number after the first answer
-	// to the message.
+	// Each map has an entry for each message ID. begun has the number of answered posts at the time of the message's
+	// first post. answered has the number of answered posts just after the first answer to the message.
 	begun, answered map[string]int
 	done            int
 }

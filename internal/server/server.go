@@ -58,7 +58,7 @@ type Config struct {
 	Inbox *inbox.Inbox
 	// Words are the opt-out and opt-in words of incoming messages.
 	Words inbox.Words
-	// Country is the ISO code of the country of senders in national format; it may be empty.
+	// Country is the ISO code of the country to which senders in national format belong. It may be empty.
 	Country string
 	// Polled are the accounts whose inbox at the gateway is read every PollEvery, because the gateway
 	// does not forward messages to a door.
@@ -85,7 +85,7 @@ type Config struct {
 const (
 	headerTimeout   = 5 * time.Second
 	requestTimeout  = 10 * time.Second // header and body together
-	responseTimeout = 30 * time.Second // from the end of the request's header to the end of the response
+	responseTimeout = 30 * time.Second // time from the end of the header to the end of the response
 	idleTimeout     = time.Minute
 	maxHeader       = 16 << 10
 	maxBody         = 64 << 10

@@ -8,7 +8,7 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// storing returns the context in which the content of a callback is stored. The context does not end
+// The function "storing" returns the context in which the content of a callback is stored. The context does not end
 // when the gateway closes the connection, because the gateway might not send the callback again.
 func storing(r *http.Request) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(r.Context()), storeTimeout)

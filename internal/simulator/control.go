@@ -22,7 +22,7 @@ import (
 //	POST say       gateway, word=accept|reject|later, numbers=NUMBER[,…]
 //	GET  reports                                  counts of delivery reports as JSON; ?gateway=NAME
 //	GET  finals                                   "number delivered|undelivered" lines; ?gateway=NAME
-//	POST reports   gateway, url, delay, fail, twice, early, late, lost (shares), interim=1 | gateway: none
+//	POST reports   gateway, url, delay, interim=1; shares: fail, twice, early, late, lost, mangled. Without url: no reports
 //	POST credit    credit, gateway=NAME
 //	POST password  user, pass
 //	POST options   latency=50ms, and the options of each vendor that is an OptionSetter

@@ -11,7 +11,7 @@ import (
 
 // counters counts accepted messages. The server's lock guards it.
 type counters struct {
-	perNumber     map[uint64]uint8 // nil if numbers are not counted
+	perNumber     map[uint64]uint8 // nil if the server does not count by number
 	sent          sentMessages
 	messages      int64
 	duplicates    int64
@@ -51,10 +51,10 @@ type Stats struct {
 	// Requests is the number of requests to a gateway. Calls is the number of these requests that send messages.
 	Requests int64 `json:"requests"`
 	Calls    int64 `json:"calls"`
-	// AcceptedCalls is the number of accepted calls. Accepted is the number of messages in these calls. Numbers
-	// is the number of distinct recipients. Duplicates is the number of messages with the text and the number of
-	// an earlier message. At a gateway with idempotency keys, the same text in another campaign does not count.
-	// See campaignMark.
+	// AcceptedCalls is the number of accepted calls. Accepted is the number of messages in these calls. Numbers is
+	// the number of distinct recipients. Duplicates is the number of messages with the text and the number of an
+	// earlier message. If the idempotency keys show that two messages belong to different campaigns, the second
+	// message is not a duplicate. See campaignMark.
 	AcceptedCalls int64 `json:"accepted_calls"`
 	Accepted      int64 `json:"accepted"`
 	Numbers       int64 `json:"numbers"`

@@ -68,7 +68,8 @@ func (d *Deliveries) SetOption(name, value string) (known bool, err error) {
 	return true, nil
 }
 
-// chance returns a number from 0 up to 1 that depends on the seed, the message and the question.
+// chance returns a number from 0 up to 1 that depends on the seed, the message ID and the parameter "question". The
+// question names what the number decides, such as "lost".
 func chance(seed uint64, id, question string) float64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(id + "\x00" + question)) // never fails

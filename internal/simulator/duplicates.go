@@ -8,8 +8,9 @@ import (
 // sentMessages holds the accepted messages, to recognise duplicates. It stores texts and numbers as
 // hashes. The server's lock guards it.
 type sentMessages struct {
-	// The map "first" maps the hash of a number and a text to the campaign mark of the first message with these.
-	// If a later message with the same number and text has no mark, the value changes to noMark.
+	// The key of the map "first" is the hash of a number and a text. The value is the campaign mark of the first
+	// message with this number and text. If a later message with the same number and text has no mark, the value
+	// changes to noMark.
 	first map[uint64]uint64
 	// The set "more" holds the messages that repeat a message in the map "first", but have another campaign
 	// mark. A message is stored as a hash of number, text and mark.

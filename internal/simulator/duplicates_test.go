@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator/simulatortest"
 )
 
-// keyed returns a call to KoboMobile with the key number n of a campaign. The keys of a campaign
-// begin with the same 48 bits. The keys of campaign 0 do not show their campaign.
+// keyed returns a call to KoboMobile. Its idempotency key is the n-th key of a campaign. The keys of a campaign begin
+// with the same 48 bits. The keys of campaign 0 do not show their campaign.
 func keyed(campaign, n int, text string, to ...string) url.Values {
 	key := fmt.Sprintf("%08x-0000-8000-8000-%012d", campaign, n)
 	if campaign == 0 {

@@ -20,7 +20,7 @@ import (
 //	hang      never replies; the connection closes when the client gives up
 //	html      replies with a web page and status 200
 //	cut       sends half of the reply and closes the connection
-//	429       replies with this HTTP status, or any other from 300 to 599, and RetryAfter if set
+//	429       replies with the HTTP status 429; any other status from 300 to 599 works too
 //	error_gw  replies with this error code; any other code that begins with "error" works too
 //	code_405  replies with the error code 405; any other code may follow "code_"
 //	later     replies with the vendor's error code for a call that may be tried again
@@ -215,8 +215,8 @@ func (s *Server) ClearFaults() {
 
 const maintenance = "<!DOCTYPE html>\n<html><head><title>Maintenance</title></head><body><h1>We will be back soon</h1></body></html>\n"
 
-// The method "fail" replies with the fault f. The parameter a is the reply to an accepted call, which
-// the fault changes or replaces. If the call was not accepted, a is empty.
+// The method "fail" replies with the fault f. The parameter "a" is the reply to an accepted call. The fault changes
+// or replaces this reply. If the call was not accepted, the parameter "a" is empty.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, f fault, e routedEndpoint, body []byte, a Answer) {
 	switch {
 	case f.kind == faultHang:
@@ -254,8 +254,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, f fault, e routedE
 	}
 }
 
-// alterRows returns a changed form of the reply a: with a missing number, an extra number, or another
-// order.
+// alterRows returns the reply with a missing number, an extra number, or another order of the numbers.
 func alterRows(kind string, a Answer) Answer {
 	if a.Rows == nil {
 		return a

@@ -83,7 +83,8 @@ func (d *Gateway) SetReply(word Reply, numbers ...uint64) error {
 	return nil
 }
 
-// ReplyScope returns the part of a call that a reply refuses, if that reply is set for one number.
+// ReplyScope returns the part of a call that the gateway refuses if SetReply has set this reply for one number of the
+// call.
 func (d *Gateway) ReplyScope(word Reply) ReplyScope { return d.vendor.ReplyScope(word) }
 
 // CanReply reports whether the vendor has an error code for a fault: later, campaign or credit.

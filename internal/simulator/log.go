@@ -17,8 +17,7 @@ type Entry struct {
 	Numbers  []uint64
 }
 
-// Log returns a copy of the log. The log has the first accepted calls, in order, up to the number
-// Options.Log.
+// Log returns a copy of the log. The log has the first accepted calls, in order. Options.Log is their maximum number.
 func (s *Server) Log() []Entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()

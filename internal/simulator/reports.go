@@ -31,8 +31,8 @@ type Reports struct {
 	// before the reply to the call. Late is the share of reports with ten times the delay. Lost is the share of
 	// reports that are never posted.
 	Twice, Early, Late, Lost float64
-	// Mangled is the share of messages whose reports have the ID in upper case, or without its leading
-	// zeros, as the reports of some gateways do.
+	// Mangled is the share of messages whose reports have a changed ID: in upper case, or without the zeros after its
+	// last underscore. Some gateways change IDs in their reports in this way.
 	Mangled float64
 	// If Interim is true, the gateway posts a report that is not final before each final report.
 	Interim bool
@@ -89,8 +89,8 @@ type reporter struct {
 const (
 	// reportPosts is how many reports are posted at once.
 	reportPosts = 32
-	// repeatReportAfter is the time until a report that got no 2xx is posted again. It doubles with each try, up
-	// to longestRepeat, as that of vendors grows.
+	// repeatReportAfter is the time until a report that got no 2xx is posted again. The time doubles with each try,
+	// up to longestRepeat, because vendors also wait longer after each try.
 	repeatReportAfter = 500 * time.Millisecond
 	longestRepeat     = 4 * time.Second
 	postTimeout       = 10 * time.Second
@@ -101,7 +101,7 @@ func newReporter(vendor Reporter, seed uint64, closed chan struct{}) *reporter {
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: reportPosts, IdleConnTimeout: time.Second}}, finals: map[uint64]bool{}}
 }
 
-// chance returns a number from 0 to 1 that depends on the seed, the message and the question.
+// chance returns a number from 0 up to 1. See the function "chance".
 func (r *reporter) chance(id, question string) float64 {
 	return chance(r.seed, id, question)
 }
@@ -166,7 +166,8 @@ func mangled(id string, upper bool) string {
 	return id[:at] + strings.TrimLeft(id[at:], "0")
 }
 
-// plan posts a report after a delay. tries is how often it was posted before. The caller holds the lock.
+// The method "plan" posts a report after a delay. The parameter "tries" is the number of earlier posts of this
+// report. The caller holds the lock.
 func (r *reporter) plan(epoch int, m ReportedMessage, word string, delay time.Duration, tries int) {
 	r.stats.Waiting++
 	time.AfterFunc(delay, func() { r.post(epoch, m, word, tries) })
@@ -231,7 +232,7 @@ func (r *reporter) send(to string, form url.Values) int {
 	return resp.StatusCode
 }
 
-// close closes the connections that wait for the next report.
+// The method "close" closes the idle connections.
 func (r *reporter) close() { r.client.CloseIdleConnections() }
 
 // The method "set" changes the settings for later messages. An empty URL also drops the reports that wait.

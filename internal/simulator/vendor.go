@@ -22,11 +22,13 @@ import (
 // leave a number out. An endpoint must copy the parts of a request's body that it keeps, because
 // the server reuses the body's memory after the reply.
 type Vendor interface {
-	// Endpoints returns the endpoints by the vendor's path. It is called once.
+	// Endpoints returns the endpoints. The key is the path of the endpoint in the vendor's API. The server calls
+	// Endpoints once.
 	Endpoints() map[string]Endpoint
 	// Reset restores the initial state. The caller holds the lock of the State.
 	Reset()
-	// ReplyScope returns the part of a call that a reply refuses, if that reply is set for one number.
+	// ReplyScope returns the part of a call that the gateway refuses if State.SetReply has set this reply for one
+	// number of the call.
 	ReplyScope(Reply) ReplyScope
 }
 

@@ -1,5 +1,5 @@
-// Package statusevent writes events about recipients with a new status to the event stream. It
-// never delays a settle: callers only note places, and another goroutine writes the events.
+// Package statusevent writes events about recipients with a new status to the event stream. It never delays a settle:
+// the caller only notes where the recipients are, and another goroutine writes the events.
 package statusevent
 
 import (
@@ -44,13 +44,13 @@ type Writer struct {
 	writing sync.Mutex
 }
 
-// noted has the places of one campaign that are not written yet.
+// noted has the places of the recipients of one campaign for which no event is written yet.
 type noted struct {
 	places []place
 	missed int
 }
 
-// place is a call of a batch, or one recipient of it.
+// place stands for all recipients of one call, or for one recipient of the call.
 type place struct {
 	batch          string
 	call, position int // position is the recipient's place in the call; -1 stands for all recipients of the call
@@ -71,7 +71,7 @@ func New(r *script.Runner, campaigns *wake.Campaigns) *Writer {
 	return &Writer{stream: events.New(r, 0), campaigns: campaigns, noted: map[string]*noted{}}
 }
 
-// Call notes that the recipients of a call of n recipients may have a new status.
+// Call notes that the n recipients of a call may have a new status.
 func (w *Writer) Call(c *wake.Campaign, id, batch string, call, n int) {
 	if w != nil && c.Spec.StatusEvents {
 		w.note(id, place{batch: batch, call: call, position: -1, rows: n})
@@ -122,10 +122,9 @@ func (w *Writer) take() map[string]*noted {
 	return out
 }
 
-// Flush writes events about the noted places. One event has up to MaxRows recipients of a
-// campaign, and one round trip has up to eventsAtOnce events. After an error, Flush keeps the
-// places that it has not written. If the user of Redis lacks the right to write the stream, it
-// drops the events.
+// Flush writes events about the noted places. One event has up to MaxRows recipients of a campaign, and one round
+// trip has up to eventsAtOnce events. After an error, Flush keeps the places that it has not written. If the Redis
+// user lacks the right to write the stream, Flush drops the events.
 func (w *Writer) Flush(ctx context.Context) error {
 	if w == nil {
 		return nil

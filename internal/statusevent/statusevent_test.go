@@ -58,7 +58,7 @@ func TestWriter_CountsWhatItCannotKeep(t *testing.T) {
 	w := New(script.NewRunner(server.Client(), script.Durability{}), nil)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	for k := range maxNoted/MaxRows + 3 { // three calls are too many
+	for k := range maxNoted/MaxRows + 3 { // three calls more than a Writer keeps
 		w.Call(wanted, "c", "0.0", k, MaxRows)
 	}
 	if err := w.Flush(gone); err == nil {

@@ -68,8 +68,8 @@ type failoverRun struct {
 	id      string
 	camp    *wake.Campaign
 	from    int // the index of the stream from which work is taken
-	// targets holds the indexes of the accounts that can take the work. room has, for each
-	// stream, how many more batches it can take.
+	// targets has the indexes of the accounts that can take the work. room has, for each stream, how many more
+	// batches the stream can take.
 	targets map[int]bool
 	room    map[int]int
 	// openBatchLimit is the open-batch limit of the held account. The field "moved" is the number
@@ -78,9 +78,9 @@ type failoverRun struct {
 	moved          int
 }
 
-// failOver moves the waiting work of accounts that have been held for long to the next accounts of
-// the campaign's routes. It moves only as much work as these next accounts can send soon. The
-// remaining work stays, because the held account may recover first.
+// failOver moves the waiting work of accounts that have been held for long to the next accounts of the campaign's
+// routes. It moves only as much work as these next accounts can send soon. The remaining work stays, because the held
+// account may recover before a next account can send it.
 func (s *Sweeper) failOver(ctx context.Context, sum ledger.Summary, c *wake.Campaign, openBatchLimits map[int]int, now time.Time) error {
 	if len(c.Snapshot.Routes) == 0 || len(c.Snapshot.Accounts) < 2 || sum.StoppedBy != "" || sum.RetryRecord != "" || s.FailoverAfter() < 0 {
 		return nil
@@ -113,7 +113,7 @@ func (s *Sweeper) failOver(ctx context.Context, sum ledger.Summary, c *wake.Camp
 		if !targets[stream%len(c.Snapshot.Accounts)] {
 			continue
 		}
-		// This is enough work until the next sweep. A stream without planned batches can take twice
+		// The open-batch limit is enough work until the next sweep. A stream without planned batches can take twice
 		// as many batches.
 		if room[stream] = openBatchLimits[stream]; waiting.Next[stream] >= waiting.Planned[stream] {
 			room[stream] *= 2

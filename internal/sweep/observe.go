@@ -14,7 +14,7 @@ import (
 const (
 	// deepCheckEvery is the minimum time between two comparisons of a campaign's counts with its results.
 	deepCheckEvery = 10 * time.Second
-	// deepCheckMost is the maximum number of recipients of a campaign that is compared.
+	// deepCheckMost is the largest number of recipients of a campaign whose counts are compared with its results.
 	deepCheckMost = 2000
 )
 
@@ -140,9 +140,9 @@ type skipCount struct{ counted map[string]int }
 // maxSkipCounts is how many campaigns a skipCount remembers.
 const maxSkipCounts = 100_000
 
-// of returns, for each account, how many recipients of a campaign that has ended were skipped since its last
-// end. A recipient without an account, such as an invalid number, is counted for the first account of the
-// campaign.
+// The method "of" returns, for each account, how many recipients of a campaign were skipped. It leaves out recipients
+// that it counted at an earlier end of the campaign. A recipient without an account, such as an invalid number, is
+// counted for the first account of the campaign.
 func (c *skipCount) of(sum ledger.Summary) map[string]int {
 	if sum.Skipped == 0 {
 		return nil

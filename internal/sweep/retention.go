@@ -59,7 +59,7 @@ func (s *Sweeper) retireAccounts(ctx context.Context, before time.Time) error {
 		if err := s.Accounts.Forget(ctx, a.Name); err != nil {
 			return err
 		}
-		s.Log.Info().Str("account", a.Name).Msg("account deleted: not served within retention")
+		s.Log.Info().Str("account", a.Name).Msg("account deleted, because no worker has served it within the retention")
 	}
 	return nil
 }

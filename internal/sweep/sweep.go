@@ -41,7 +41,7 @@ type Sweeper struct {
 	Waker      *wake.Waker
 	Quarantine *quarantine.Quarantine
 	Shares     *pacing.Shares
-	Memory     *redisguard.Memory // the memory is read at the start of each sweep
+	Memory     *redisguard.Memory // each sweep first reads how full the memory of Redis is
 	Announcer  *announce.Announcer
 	// Reports is the index of message IDs, from which the sweeper removes old segments.
 	Reports *tracking.Index
@@ -193,7 +193,7 @@ func (s *Sweeper) sweepCampaign(ctx context.Context, e ledger.IndexEntry, now ti
 	return s.sweepOpen(ctx, e.ID, sum, now)
 }
 
-// announceHolds logs the holds of accounts that have begun or ended since the last sweep.
+// announceHolds logs each hold that has begun or ended since the last sweep.
 func (s *Sweeper) announceHolds(ctx context.Context, now time.Time) error {
 	holds, err := s.Accounts.Holds(ctx)
 	if err != nil {
@@ -202,7 +202,7 @@ func (s *Sweeper) announceHolds(ctx context.Context, now time.Time) error {
 	return s.Announcer.Accounts(ctx, holds, now)
 }
 
-// sweepOpen queues the batches of an open campaign that are due.
+// sweepOpen opens and moves batches of an open campaign, and queues those of its batches that are due.
 func (s *Sweeper) sweepOpen(ctx context.Context, id string, sum ledger.Summary, now time.Time) error {
 	c := &wake.Campaign{Spec: sum.Spec, Total: sum.Total}
 	openBatchLimits := map[int]int{}

@@ -25,7 +25,7 @@ func accountsInUse(sum ledger.Summary) []string {
 	return sum.Accounts
 }
 
-// note records the accounts that a sweep found in use by the campaign with this ID.
+// The method "note" records which accounts the campaign with this ID uses, according to the current sweep.
 func (u *accountUsage) note(id string, sum ledger.Summary) {
 	if *u == nil {
 		*u = accountUsage{}

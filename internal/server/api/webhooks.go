@@ -90,7 +90,7 @@ type redeliverInput struct {
 
 type redeliverOutput struct {
 	Body struct {
-		Queued int `json:"queued" doc:"Messages that are sent again."`
+		Queued int `json:"queued" doc:"Number of messages that Tuma sends again."`
 	}
 }
 
@@ -126,7 +126,7 @@ func (a *API) addWebhooks() {
 			a.record(ctx, "webhook.test", in.Name, "")
 			return &pingOutput{got}, nil
 		})
-	huma.Register(a.huma, operation("enable-webhook", http.MethodPost, "/v1/webhooks/{name}/enable", "Deliver again after a 410 or many failures", keys.ScopeAdmin, status(http.StatusNoContent)),
+	huma.Register(a.huma, operation("enable-webhook", http.MethodPost, "/v1/webhooks/{name}/enable", "Enable a webhook that a 410 or many failures have disabled", keys.ScopeAdmin, status(http.StatusNoContent)),
 		func(ctx context.Context, in *webhookInput) (*noOutput, error) {
 			return a.changed(ctx, "webhook.enable", in.Name, "", a.Webhooks.Enable(ctx, in.Name))
 		})

@@ -141,9 +141,8 @@ func randomArrows(random *rand.Rand, n, perFile int) arrows {
 	return a
 }
 
-// fewestOf returns the smallest number of upward arrows. The parameter "fixed" is a number of files. fewestOf tries all
-// orders that begin with the same first files as the parameter "order", as many as "fixed" says, and counts the arrows
-// of each.
+// fewestOf returns the smallest number of upward arrows. It keeps the first files of the list "order" at their
+// places, and tries every order of the others. The parameter "fixed" is the number of files that it keeps.
 func fewestOf(a arrows, order []int, fixed int) int {
 	if fixed == len(order) {
 		return a.upwards(order)

@@ -7,13 +7,12 @@ import (
 	"testing"
 )
 
-// These are the largest permitted sizes, in product code and in tests. fileLines and functionLines
-// are numbers of lines, including comments and blank lines. exportedMethods and allMethods are
-// numbers of methods of one type.
+// These are the largest permitted sizes, in product code and in tests. fileLines and functionLines are numbers of
+// lines, including comments and blank lines. exportedMethods and allMethods are numbers of methods of one type.
 //
-// A function may be longer if more than half of its lines are one composite literal, such as a
-// table. The bodies of functions in the literal do not count as table. In product code, the
-// methods of a type include the methods of embedded types of the same package.
+// A function may be longer if more than half of its lines are one composite literal, such as a table. If the literal
+// contains functions, the lines of their bodies are not lines of the literal. In product code, the methods of a type
+// include the methods of embedded types of the same package.
 const (
 	fileLines       = 400
 	functionLines   = 60

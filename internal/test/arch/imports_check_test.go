@@ -70,7 +70,7 @@ func TestImportRules_AreInOrder(t *testing.T) {
 	})
 	want := []string{
 		"low has two rules",
-		"wrong/* may import low, whose rule must precede its own", // because low has a second rule after wrong/*
+		"wrong/* may import low, whose rule must precede its own", // because the list has a second rule for "low" after wrong/*
 		"wrong/* may import wrong/*, whose rule must precede its own",
 		"wrong/* may import last, whose rule must precede its own",
 		"wrong/* may import nowhere, whose rule must precede its own",

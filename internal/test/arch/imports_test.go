@@ -303,11 +303,12 @@ var folderRules = []folderRule{
 		may: []string{"deploy/archive", "deploy/gobuild"}, importers: onlyTests, why: toolsOfDeploy},
 }
 
-// exports is the reason in the test's message about OpenTelemetry's SDK, which only one folder may use.
+// The constant "exports" is a reason in a message of the test. It is the reason why only one folder may use
+// OpenTelemetry's SDK.
 const exports = "programs that embed worker bring their own exporter"
 
-// toolsOfDeploy is the reason in the test's message about the folders of the module deploy, which no other
-// folder may import.
+// The constant "toolsOfDeploy" is a reason in a message of the test. It is the reason why no other folder may import
+// the folders of the module deploy.
 const toolsOfDeploy = "the tools that build images and packages are a separate module"
 
 // libraryRule names the folders that may import a package directly. The package is in another module or

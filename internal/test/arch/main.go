@@ -20,8 +20,8 @@
 //
 // An arrow runs upwards if it leads to a file that is printed earlier. The command prints the
 // files in the order with the fewest upward arrows. Files that use each other in a circle
-// always have an upward arrow. The command orders each group of files that circles connect
-// separately. For a group of at most 18 files it finds the best order. For a larger group it
+// always have an upward arrow. The files that circles connect are a group, and the command
+// orders each group separately. For a group of at most 18 files it finds the best order. For a larger group it
 // makes a search, which starts from many orders, and moves single files as long as a move
 // removes upward arrows. The search finds the same order in every run.
 package main

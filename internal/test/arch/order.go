@@ -142,7 +142,7 @@ func (a arrows) improve(order []int) {
 }
 
 // bestPlace returns the index to which the file at the index "place" must move, so that the fewest arrows run
-// upwards. The other files keep their order. It returns place if no other index is better.
+// upwards. The other files keep their order. It returns the value of "place" if no other index is better.
 func (a arrows) bestPlace(order []int, place int) int {
 	file, target, change, best := order[place], place, 0, 0
 	for i := place - 1; i >= 0; i-- { // try to move the file up, before order[i]

@@ -72,9 +72,9 @@ func TestDocComments_EveryExportedNameHasOne(t *testing.T) {
 	}
 }
 
-// undocumented returns a message for each exported name of a file that has no comment: functions,
-// methods, types, variables, constants and interface methods. It does not check fields, because
-// many fields are clear from their name and type.
+// undocumented returns a message for each exported name of a file if the name has no comment: functions, methods,
+// types, variables, constants and interface methods. It does not check fields, because many fields are clear from
+// their name and type.
 func undocumented(file parsed) []string {
 	var missing []string
 	add := func(n ast.Node, name string) {
