@@ -27,13 +27,14 @@ const (
 	apiRate    = 200
 	apiMedian  = 15 * time.Millisecond
 	apiSlowest = 60 * time.Millisecond
-	// fewestMessages is how many messages a second one `tuma serve` must accept.
+	// fewestMessages is the rate that one `tuma serve` must reach: the smallest permitted number of accepted messages
+	// in a second.
 	fewestMessages = 2000
 )
 
-// apiRole measures the HTTP API. It compares the messages a second that one `tuma serve` accepts with the messages a
-// second of a handler that only parses. It also measures the time from a request until the message reaches the gateway,
-// at a fixed rate. The exit status is 1 if a bound is not kept.
+// apiRole measures the HTTP API. It measures the rate at which one `tuma serve` accepts messages, and compares this rate
+// with that of a handler that only parses. It also measures the time from a request until the message reaches the
+// gateway, at a fixed rate. The exit status is 1 if a bound is not kept.
 //
 //	go run ./internal/test/bench api
 func apiRole(ctx context.Context, args []string) error {
@@ -132,7 +133,7 @@ func (x *reportsBench) timeToGateway(ctx context.Context, g *stampGateway, secre
 	for i := range n {
 		took = append(took, g.at(fmt.Sprintf("+2547%08d", i)).Sub(due(i)))
 	}
-	took = took[apiRate:] // the first second starts connections
+	took = took[apiRate:] // leave out the messages of the first second, because the connections start then
 	slices.Sort(took)
 	p50, p99 := took[len(took)/2], took[len(took)*99/100]
 	fmt.Printf("at %d messages a second, from the request to the gateway: p50 %.1f ms, p99 %.1f ms\n", apiRate, p50.Seconds()*1000, p99.Seconds()*1000)

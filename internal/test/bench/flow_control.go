@@ -19,7 +19,7 @@ var pauseInFlight = regexp.MustCompile(`(\d+) calls?, to (\d+) recipients?, had 
 // a pause only the messages of these calls may arrive.
 func measurePauses(ctx context.Context, o flowOptions) ([]string, error) {
 	var b bounds
-	const lasts = 400 * time.Millisecond // lasts is the duration of a round, rounded up.
+	const lasts = 400 * time.Millisecond // the longest duration of one pause and resume
 	r, err := newFlowRig(ctx, o, flowSetup{workers: 2, latency: 10 * time.Millisecond, counting: true,
 		accounts: []flowAccount{{gateway: measured, rate: `"0"`, perCall: 1}}})
 	if err != nil {

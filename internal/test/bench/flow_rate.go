@@ -83,7 +83,7 @@ func measureRate(ctx context.Context, o flowOptions, workers, rate int, b *bound
 		return err
 	}
 	to := time.Now()
-	if err := wait(ctx, to.Add(time.Second)); err != nil { // countBetween needs a call after the end
+	if err := wait(ctx, to.Add(time.Second)); err != nil { // countBetween needs a call after the measured span
 		return err
 	}
 	granted, err := r.grants(ctx, measured)

@@ -12,8 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// measureSmall measures how many calls a second campaigns of different sizes make at a gateway that
-// takes one number a call and answers after one second.
+// measureSmall sends campaigns of different sizes, and measures the rate of calls for each size. The gateway takes
+// one number a call and answers after one second.
 func measureSmall(ctx context.Context, o flowOptions) ([]string, error) {
 	const slots, latency, first = 8, time.Second, 100_000
 	var b bounds
@@ -53,10 +53,10 @@ func (r *flowRig) sendAll(ctx context.Context, id string, n, first int) error {
 	})
 }
 
-// callsPerSecond returns how many calls of a sender the gateway answers a second. It leaves out the last
-// calls, as many as the number of slots, because not all slots are busy at the end of a campaign. So it
-// measures from the time "begun" until the first of these last calls begins. A call in flight at that time
-// counts in part.
+// callsPerSecond returns how many calls of a sender the gateway answers a second. It ignores the last calls, one for
+// each slot, because some slots are idle at the end of a campaign. So the measured time begins at "begun", and ends
+// when the first of the ignored calls begins. A call in flight at that end counts only for the part of its time
+// before the end.
 func callsPerSecond(log []simulator.Entry, from string, begun time.Time, latency time.Duration, slots int) float64 {
 	var starts []time.Time
 	for _, e := range log {

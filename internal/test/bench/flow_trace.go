@@ -22,9 +22,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// tracing has changes to the limiter's script, as pairs of old and new text. With these changes,
-// the script records its grants, which no other code can record. The changed script exists only
-// in the build for the measurement.
+// The variable "tracing" lists changes to the limiter's script. Each pair is a text of the script and the text that
+// replaces it. The changed script records its grants, which no other code can record. It exists only in the build for
+// the measurement.
 var tracing = [][2]string{
 	{"local function save()", "redis.call('INCR', KEYS[1] .. ':asked:' .. ARGV[1])\nlocal function save()"},
 	{"  return {1, turn}", "  redis.call('RPUSH', KEYS[1] .. ':turns', string.format('%.0f %.0f', now + turn, amount))\n  return {1, turn}"},
@@ -121,8 +121,8 @@ func (r *flowRig) limiterRequests(ctx context.Context, account string) (n int, e
 	return n, nil
 }
 
-// acceptedCalls returns the calls in the sandbox's log for which wanted returns true, in the order
-// of their times. If wanted is nil, it returns all calls.
+// acceptedCalls returns calls in the sandbox's log, in the order of their times. It returns the calls for which the
+// function wanted() returns true. If that function is nil, it returns all calls.
 func acceptedCalls(log []simulator.Entry, wanted func(simulator.Entry) bool) []timedMessages {
 	var out []timedMessages
 	for _, e := range log {

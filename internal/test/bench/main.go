@@ -160,9 +160,9 @@ func median(all []figures, of func(figures) time.Duration) time.Duration {
 	return v[len(v)/2]
 }
 
-// writeRecipients writes a CSV of n distinct Kenyan numbers in national form. It must use little
-// memory. The reason is that for a child, the kernel reports a peak of at least the memory that its
-// parent had at the start of the child.
+// writeRecipients writes a CSV of n distinct Kenyan numbers in national form. It must use little memory, because the
+// kernel counts memory of the parent for a child process. The reported peak of a child is at least the memory of the
+// bench when the child started.
 func writeRecipients(file string, n int) error {
 	f, err := os.Create(file)
 	if err != nil {
@@ -184,7 +184,7 @@ type child struct {
 	addressFile string // file to which a sandbox writes its address
 }
 
-// end stops the process with SIGTERM and waits for its end.
+// The method "end" stops the process with SIGTERM and waits for its end.
 func (c *child) end() {
 	_ = c.Signal(syscall.SIGTERM) // an error does not matter, because the process may have ended already
 	_ = c.Wait()                  // the exit status of the process does not matter

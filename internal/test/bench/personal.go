@@ -28,8 +28,8 @@ import (
 // template is the text of the messages, with a merge field.
 const template = "Dear {{name}}, your statement is ready. Reply STOP to opt out."
 
-// minShare is the minimum of personalRound.share. The share is Tuma's number of messages a second,
-// divided by the number of the bare loop.
+// minShare is the minimum of personalRound.share. The share is Tuma's rate in messages a second, divided by the rate
+// of the bare loop.
 const minShare = 0.4
 
 // personalRole compares Tuma with a bare loop, for personalized messages with one message in
@@ -80,8 +80,7 @@ type personalRound struct {
 	sent, ran int64
 }
 
-// The method "share" returns Tuma's number of messages a second, divided by the number of the bare
-// loop.
+// The method "share" returns Tuma's rate in messages a second, divided by the rate of the bare loop.
 func (r personalRound) share() float64 { return r.bare.wall.Seconds() / r.tuma.wall.Seconds() }
 
 // withSandbox starts a sandbox, calls the function do() with the URL of the sandbox, and returns the sandbox's
@@ -211,7 +210,7 @@ func (c *redisCount) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.P
 	}
 }
 
-// note writes the count to a file.
+// The method "note" writes the number of commands to a file.
 func (c *redisCount) note(file string) error {
 	return os.WriteFile(file, []byte(strconv.FormatInt(c.commands.Load(), 10)), 0o600)
 }

@@ -24,16 +24,16 @@ import (
 
 // These are the limits for the measurement of delivery reports.
 const (
-	// fewestCallbacks is how many callbacks a second one `tuma serve` with one Redis must take.
+	// fewestCallbacks is the rate that one `tuma serve` with one Redis must reach, in callbacks a second.
 	fewestCallbacks = 10_000
-	// latencyRate is the rate of callbacks, in callbacks a second, at which at most 1 % may take longer
-	// than slowestCallback, with appendfsync always.
+	// The latency is measured at a fixed rate, with "appendfsync always". latencyRate is this rate, in callbacks a
+	// second. At most 1 % of the callbacks may take longer than slowestCallback.
 	latencyRate     = 2_000
 	slowestCallback = 50 * time.Millisecond
 	// indexBytes is how many bytes of Redis the index may take for each recipient.
 	indexBytes = 8
-	// leastThroughput is a share: the throughput of a worker that indexes its messages, divided by the throughput
-	// of a worker that does not.
+	// leastThroughput is the smallest permitted share: the throughput of a worker that indexes its messages, divided
+	// by the throughput of a worker that does not index them.
 	leastThroughput = 0.85
 	reportSecret    = "a-secret-for-the-bench"
 )
@@ -47,12 +47,10 @@ type reportsBench struct {
 	binary  string
 }
 
-// reportsRole measures delivery reports. It measures the throughput of a worker with and without the index
-// of message IDs, the size of the index, and the latency of callbacks at a fixed rate. It also compares
-// the callbacks a second that one `tuma serve` takes with the callbacks a second of a handler that only
-// parses. The exit status is 1 if a bound is not kept.
-//
-//	go run ./internal/test/bench reports -n 1000000
+// reportsRole measures delivery reports. It measures the throughput of a worker with and without the index of message
+// IDs, the size of the index, and the latency of callbacks at a fixed rate. It also measures the rate at which one
+// `tuma serve` takes callbacks, and compares this rate with that of a handler that only parses. The exit status is 1
+// if a bound is not kept.
 func reportsRole(ctx context.Context, args []string) (err error) {
 	x := &reportsBench{options: options{pollInterval: 10 * time.Millisecond, aof: true}}
 	f := flag.NewFlagSet("bench reports", flag.ContinueOnError)
@@ -137,7 +135,7 @@ func (x *reportsBench) run(reports string, args ...string) (child, error) {
 	return child{Process: p}, err
 }
 
-// sent has the figures of one campaign: the time since the enqueue, and the CPU times of the worker and of
+// The type "sent" has the figures of one campaign: the time since the enqueue, and the CPU times of the worker and of
 // Redis.
 type sent struct{ wall, worker, redis time.Duration }
 

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// poster posts requests over one connection. It is much cheaper than http.Client, because the bench shares
-// the processors with the server that it measures.
+// poster posts requests over one connection. It uses much less CPU time than http.Client. This is important, because
+// the bench runs on the same processors as the server that it measures.
 type poster struct {
 	conn net.Conn
 	in   *bufio.Reader

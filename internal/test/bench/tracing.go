@@ -37,7 +37,8 @@ var withoutHeader = [][2]string{
 	{"func ID(ctx context.Context) string {", "func ID(context.Context) string { return \"\" }\n\nfunc id(ctx context.Context) string {"},
 }
 
-// These are the limits for the cost of tracing. They apply to the medians of the ratios to the build without tracing.
+// These are the limits for the cost of tracing. In each round, the cost of a build is divided by the cost of the
+// build without tracing. The limits apply to the medians of these quotients.
 const (
 	maxOff = 1.01
 	maxOn  = 1.05
