@@ -27,8 +27,8 @@ const apiTimeout = 5 * time.Second
 // apiClients is how many clients post one campaign or message at once.
 const apiClients = 3
 
-// apiClient posts campaigns and messages to the HTTP API of the processes `tuma serve`, each request to one of them at
-// random. Safe for concurrent use.
+// apiClient posts campaigns and messages to the HTTP API of `tuma serve`. It chooses one of the two processes at
+// random for each request. Safe for concurrent use.
 type apiClient struct {
 	key     string
 	address func() string
@@ -79,9 +79,9 @@ func (c *campaign) request(spec producer.Campaign) (path string, body []byte, er
 	return "/v1/campaigns", body, err
 }
 
-// enqueue posts a campaign or message from several clients at once, under its ID as the Idempotency-Key. Each client
-// repeats its request until it gets a 2xx. enqueue returns their receipts. Its error is errRefused, wrapped, or that of
-// ctx.
+// The method "enqueue" posts a campaign or message from several clients at once. The Idempotency-Key is the
+// campaign's ID. Each client repeats its request until it gets a 2xx. The method returns the receipts of all clients.
+// Its error wraps errRefused, or is the error of ctx.
 func (a *apiClient) enqueue(ctx context.Context, c *campaign, spec producer.Campaign) ([]apiReceipt, error) {
 	path, body, err := c.request(spec)
 	if err != nil {
@@ -96,7 +96,7 @@ func (a *apiClient) enqueue(ctx context.Context, c *campaign, spec producer.Camp
 	return receipts, errors.Join(errs...)
 }
 
-// post repeats a request until it gets a 2xx.
+// The method "post" repeats a request until it gets a 2xx.
 func (a *apiClient) post(ctx context.Context, path, id string, body []byte) (apiReceipt, error) {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 4*time.Second) {
 		r, err := a.once(ctx, path, id, body)
@@ -112,7 +112,7 @@ func (a *apiClient) post(ctx context.Context, path, id string, body []byte) (api
 	}
 }
 
-// once sends a request. Its error is errRefused, wrapped, if the answer is a 4xx other than 409 and 429.
+// The method "once" sends a request once. Its error wraps errRefused if the answer is a 4xx other than 409 and 429.
 func (a *apiClient) once(ctx context.Context, path, id string, body []byte) (r apiReceipt, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+a.address()+path, bytes.NewReader(body))
 	if err != nil {
@@ -179,8 +179,9 @@ func receiptBreaches(id string, receipts []apiReceipt) (breaches []string) {
 // messagePause is the longest time between two single messages, in multiples of traffic.pause.
 const messagePause = 2
 
-// runMessages enqueues single messages over the HTTP API, at the gateways in turn, until over is closed. A gateway with
-// idempotency keys has one campaign at a time (see concurrentCampaigns), so it gets none.
+// runMessages enqueues single messages over the HTTP API, at the gateways in turn, until the channel "over" is
+// closed. It skips gateways with idempotency keys, because such a gateway has one campaign at a time (see
+// concurrentCampaigns).
 func (t *traffic) runMessages(ctx context.Context, over <-chan struct{}) {
 	for n := 0; ; n++ {
 		select {
@@ -207,7 +208,8 @@ func (t *traffic) runMessages(ctx context.Context, over <-chan struct{}) {
 	}
 }
 
-// checkList compares the list of all campaigns and messages with those that were enqueued. listed are their statuses.
+// checkList compares the list of Tuma's campaigns and messages with the campaigns and messages that chaos has
+// enqueued. The parameter "all" has what chaos enqueued, and the parameter "listed" has the statuses in Tuma's list.
 func checkList(all []*campaign, listed []producer.Status) (breaches noticed) {
 	known, times := map[string]*campaign{}, map[string]int{}
 	for _, c := range all {

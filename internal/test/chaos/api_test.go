@@ -70,7 +70,7 @@ func TestAPIClient_RepeatsUntilA2xx(t *testing.T) {
 	at := time.Now().UTC()
 	for _, c := range []struct {
 		name     string
-		statuses []int // of the first answers; 0 breaks the connection; later ones are 202
+		statuses []int // of the first answers; 0 breaks the connection; all later answers are 202
 		refused  bool
 	}{
 		{name: "at once"},

@@ -20,29 +20,28 @@ type audit struct {
 	delivered, undelivered               int
 	// promised counts the recipients with a final report that got a 2xx.
 	promised int
-	// duplicates counts the numbers that the gateway accepted more than once. lost counts the
-	// recipients whose results are wrong: the row or its final status is missing, the number is not
-	// the one enqueued, or the status is accepted although the gateway never accepted the number.
+	// duplicates counts the numbers that the gateway accepted more than once. lost counts the recipients whose
+	// results are wrong in one of these ways: the row or its final status is missing, the number is not the one
+	// enqueued, or the status is "accepted" but the gateway never accepted the number.
 	duplicates, lost int
 	// numbers is how many recipients the gateway has accepted at least once.
 	numbers int
-	// unknownCalls are the idempotency keys of unknown calls that are not exposed: no worker and no
-	// Redis was killed or stopped while they were open. The gateway must have caused each of them,
-	// by an answer that leaves the outcome open. excused counts the unknown recipients of exposed
-	// calls.
+	// unknownCalls are the idempotency keys of unknown calls that are not exposed: while such a call was open, chaos
+	// did not kill or stop a worker or Redis. So the gateway must have caused each of these calls, by an answer that
+	// leaves the outcome open. excused counts the unknown recipients of exposed calls.
 	unknownCalls map[string]bool
 	excused      int
-	// forbiddenUnknown counts the unknown recipients of campaigns that may have none.
+	// forbiddenUnknown counts the unknown recipients of campaigns in which no recipient may be unknown.
 	forbiddenUnknown int
-	// optedOut counts the recipients that opted out during their campaign. skippedOptOuts counts
-	// the ones that were skipped. reportedInFlight counts the calls that the opt-outs reported as
-	// in flight. lateCalls counts the calls to such recipients that came after their opt-outs.
+	// optedOut counts the recipients that opted out during their campaign. skippedOptOuts counts those of them that
+	// Tuma skipped. reportedInFlight counts the calls that were in flight at the opt-outs, according to Tuma.
+	// lateCalls counts the calls to such recipients that came after their opt-outs.
 	optedOut, skippedOptOuts, reportedInFlight, lateCalls int
 	breaches                                              []string
 }
 
-// maxBreaches is how many broken promises of one kind the report lists. The counts of the report
-// include the others too.
+// maxBreaches is how many broken promises of one kind the report lists. The counts of the report include all broken
+// promises.
 const maxBreaches = 20
 
 func (a *audit) breach(format string, args ...any) {

@@ -21,11 +21,10 @@ import (
 // campaign is a campaign of the run, enqueued or about to be.
 type campaign struct {
 	id, gateway string
-	first       uint64 // its first number; the others follow without a gap
+	first       uint64 // the first phone number; the other numbers follow without a gap
 	total       int
-	// noUnknown means that no recipient may end unknown. That holds if the gateway answers the
-	// repeat of an accepted call with its first answer, and handles the repeat of a failed call as
-	// a new call.
+	// noUnknown means that no recipient may end unknown. This is so if the gateway repeats its first answer when an
+	// accepted call is repeated, and handles the repeat of a failed call as a new call.
 	noUnknown bool
 	// repeatsError means that the gateway answers every repeat of an accepted call with the
 	// error error_msgid.
@@ -33,8 +32,8 @@ type campaign struct {
 	// enqueuedTwice means that two calls of Enqueue run at once. plannedThrice means that the planning task of
 	// the campaign is queued three times.
 	enqueuedTwice, plannedThrice bool
-	// byAPI means that it is enqueued over the HTTP API, and message that it is a single message. receipt is the receipt of
-	// the HTTP API.
+	// byAPI means that the campaign is enqueued over the HTTP API. message means that the campaign is a single
+	// message. receipt is the receipt of the HTTP API.
 	byAPI, message bool
 	receipt        apiReceipt
 	// hasOptOuts means that recipients opt out while the campaign is sent.
@@ -78,11 +77,11 @@ type traffic struct {
 	optOuts         *optOutLog
 	pause           time.Duration // maximum time between two opt-outs of a campaign
 
-	// api enqueues some campaigns over HTTP; nil without `tuma serve`. byWord opts a recipient out with a message; nil
-	// without `tuma serve`.
+	// api enqueues some campaigns over HTTP. The function byWord() opts a recipient out with a message. Without `tuma
+	// serve`, both fields are nil.
 	api    *apiClient
 	byWord func(context.Context, *campaign, uint64)
-	// seeCounts is called with each status that sample reads.
+	// The method "sample" calls seeCounts with each status that it reads.
 	seeCounts func(producer.Status)
 
 	samples, unread, enqueueErrors atomic.Int64
@@ -109,8 +108,8 @@ func (t *traffic) open() []string {
 	return ids
 }
 
-// notEnded returns the IDs of the campaigns that have not ended, also of those whose enqueue has got no answer yet: workers
-// may send them already.
+// notEnded returns the IDs of the campaigns that have not ended. It includes campaigns whose enqueue has got no
+// answer yet, because workers may already send them.
 func (t *traffic) notEnded() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -123,7 +122,8 @@ func (t *traffic) notEnded() []string {
 	return ids
 }
 
-// recent is how many ended campaigns are sampled: reports come in after the end of a campaign.
+// The constant "recent" is the number of ended campaigns that are sampled. They are sampled because delivery reports
+// also come after the end of a campaign.
 const recent = 10
 
 // sampled returns the IDs of the open campaigns, and of the last campaigns that have ended.
@@ -179,7 +179,8 @@ func (t *traffic) newCampaign(gateway string) *campaign {
 	return t.add(c, i)
 }
 
-// newMessage returns a single message to a number that no campaign has, or nil as newCampaign does.
+// newMessage returns a single message to a number that no campaign has. It returns nil if the gateway's block has no
+// more numbers.
 func (t *traffic) newMessage(gateway string) *campaign {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -188,7 +189,8 @@ func (t *traffic) newMessage(gateway string) *campaign {
 	return t.add(c, slices.Index(t.gateway.Names(), gateway))
 }
 
-// add gives a campaign the next numbers of the gateway's block. block is the index of the block. The caller holds the lock.
+// The method "add" gives a campaign the next numbers of the gateway's block. The parameter "block" is the index of
+// the block. The caller holds the lock.
 func (t *traffic) add(c *campaign, block int) *campaign {
 	c.first = uint64(firstNumber + block*perBlock + t.given[c.gateway])
 	if t.given[c.gateway] += c.total; t.given[c.gateway] > perBlock {
@@ -220,8 +222,8 @@ func (t *traffic) breach(format string, args ...any) {
 	}
 }
 
-// runCampaigns runs one campaign after the other at a gateway until over is closed. It
-// returns when the last campaign has ended, or when ctx ends.
+// runCampaigns runs one campaign after the other at a gateway until the channel "over" is closed. It returns when the
+// last campaign has ended, or when ctx ends.
 func (t *traffic) runCampaigns(ctx context.Context, gateway string, over <-chan struct{}) {
 	for n := 0; ; n++ {
 		select {
@@ -266,13 +268,13 @@ func (t *traffic) runExtra(ctx context.Context, gateway string, enqueueTwice, pl
 	}
 }
 
-// enqueue enqueues a campaign, and retries until Enqueue succeeds. It returns false if ctx
-// ends, or if Enqueue fails with an error that a retry cannot fix; that is a broken promise.
+// The method "enqueue" enqueues a campaign, and retries until Enqueue succeeds. It returns false if ctx ends. It also
+// returns false if Enqueue fails with an error that a retry cannot fix. Such an error is a broken promise.
 func (t *traffic) enqueue(ctx context.Context, c *campaign) bool {
 	spec := producer.Campaign{ID: c.id, Via: c.gateway, Body: "Habari! Our shop opens at 9 on Saturday. Karibu."}
 	if c.id[len(c.id)-1]%3 == 0 {
-		// A canary of a tenth is sent first. The threshold of 100 % lets the others follow in
-		// any case.
+		// The canary has a tenth of the recipients. The failure threshold is 100 %, so that the other recipients
+		// follow even if the whole canary fails.
 		spec.Canary, spec.MaxRejected = 1+c.total/10, 100
 	}
 	if c.byAPI {
@@ -312,8 +314,8 @@ func (t *traffic) enqueue(ctx context.Context, c *campaign) bool {
 	return true
 }
 
-// follow checks a campaign's status until the campaign ends, and returns true. It returns
-// false if ctx ends, or if the campaign no longer exists; that is a broken promise.
+// The method "follow" checks a campaign's status until the campaign ends, and returns true. It returns false if ctx
+// ends. It also returns false if Tuma does not know the campaign any more, which is a broken promise.
 func (t *traffic) follow(ctx context.Context, c *campaign) bool {
 	for tick := time.Tick(200 * time.Millisecond); ; {
 		st, err := t.watcher.Status(ctx, c.id)
@@ -336,8 +338,8 @@ func (t *traffic) follow(ctx context.Context, c *campaign) bool {
 	}
 }
 
-// sample checks the status of every open campaign, and of those that ended last, once a second, until ctx
-// ends.
+// The method "sample" checks the status of every open campaign, and of the campaigns that ended last. It does this
+// once a second until ctx ends.
 func (t *traffic) sample(ctx context.Context) {
 	for tick := time.Tick(time.Second); ; {
 		select {

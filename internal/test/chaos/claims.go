@@ -42,9 +42,8 @@ return out`)
 
 func ledgerKey(campaign string) string { return "tuma:{" + campaign + "}:l" }
 
-// claims keeps the exposed calls: those that were claimed when a worker or Redis was killed
-// or stopped, or when Redis' answers were held back. They may end unknown. Safe for
-// concurrent use.
+// The type "claims" records the exposed calls. A call is exposed if it was claimed when a worker or Redis was killed
+// or stopped, or when Redis' answers were held back. An exposed call may end unknown. Safe for concurrent use.
 type claims struct {
 	rdb  *redis.Client
 	open func() []string // returns the IDs of the campaigns that have not ended
@@ -105,8 +104,8 @@ func readClaim(campaign, field, record string) (claim, bool) {
 	return claim{campaign: campaign, field: field, state: f[0], token: f[1], uuid: id.String()}, err == nil
 }
 
-// recordExposed notes the calls that are open now as exposed: they may end unknown. A fault calls it before it
-// kills or stops a process. It ignores every error. If Redis does not answer within a second, another fault has
+// recordExposed notes all calls that are open now as exposed, so they may end unknown. A fault that kills or stops a
+// process first calls recordExposed. Errors are ignored: if Redis does not answer within a second, another fault has
 // stopped or killed Redis, and that fault has noted the calls.
 func (c *claims) recordExposed(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
@@ -127,9 +126,9 @@ func (c *claims) recordOpen(ctx context.Context) ([]claim, error) {
 	return all, nil
 }
 
-// recordExposedAfter records the open calls four times, 80 ms apart, after a fault. A dead
-// worker's last commands may reach Redis late and claim more calls. It waits until Redis
-// answers, and returns the calls that were open the last time; none if ctx ends.
+// After a fault, recordExposedAfter records the open calls four times, 80 ms apart. A dead worker's last commands may
+// reach Redis late and claim more calls. If Redis does not answer, recordExposedAfter tries again. It returns the
+// calls that were open at the fourth time, or nil if ctx ends.
 func (c *claims) recordExposedAfter(ctx context.Context) []claim {
 	const reads = 4
 	last := map[string]claim{}
@@ -164,8 +163,8 @@ func (c *claims) exposures() int {
 	return len(c.exposed)
 }
 
-// records returns the words of each claim's record now. They are empty if the record no
-// longer exists.
+// The method "records" reads the current record of each claim, and returns its words. A claim whose record does not
+// exist any more gets an empty list.
 func (c *claims) records(ctx context.Context, of []claim) ([][]string, error) {
 	out := make([][]string, len(of))
 	cmds := make([]*redis.StringCmd, len(of))
@@ -184,8 +183,8 @@ func (c *claims) records(ctx context.Context, of []claim) ([][]string, error) {
 	return out, nil
 }
 
-// orphans returns the claims that a dead worker has left: their records are still submitting
-// with the same token. The caller calls it when every living worker's calls must have ended.
+// The method "orphans" returns the claims of dead workers: the record of such a claim is still submitting with the
+// same token. The caller must wait until every call of a living worker must have ended.
 func (c *claims) orphans(ctx context.Context, of []claim) ([]claim, error) {
 	now, err := c.records(ctx, of)
 	if err != nil {
@@ -216,17 +215,17 @@ func (c *claims) resolved(ctx context.Context, of []claim) (bool, error) {
 
 // recovery is the recovery from the kill of one worker.
 type recovery struct {
-	took time.Duration // the time from the kill until the calls in left were resolved
+	took time.Duration // the time from the kill until all calls in the field "left" were resolved
 	left []claim       // the calls that the worker had not settled
 	// alone means that no other fault happened between the kill and the end of the recovery.
 	alone bool
 }
 
-// recover waits until the calls that a killed worker has left are resolved. The parameter "open" holds the calls
-// that were open at the kill. ok is false if the worker left none, or if ctx ends.
+// The method "recover" waits until the open calls of a killed worker are resolved. The parameter "open" holds all
+// calls that were open at the kill. The result "ok" is false if the killed worker had no open call, or if ctx ends.
 func (c *claims) recover(ctx context.Context, killed time.Time, open []claim) (r recovery, ok bool) {
-	// Wait until each call of a living worker has ended. Then the open calls left are those of the
-	// killed worker.
+	// Wait until each call of a living worker has ended. The calls that are then still open belong to the killed
+	// worker.
 	select {
 	case <-ctx.Done():
 		return r, false

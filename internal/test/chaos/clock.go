@@ -21,14 +21,14 @@ import (
 // clockError is how much a wrong clock differs from the right time.
 const clockError = time.Minute
 
-// clockVariable is the environment variable that sets a worker's clock error in seconds. It
-// works only in a binary built with a changed package time. A preloaded library cannot
-// change Go's clock, and Tuma has no hook for this.
+// clockVariable is the environment variable that sets a worker's clock error in seconds. It works only in a binary
+// that chaos has built with its own version of Go's package "time". A preloaded library cannot change Go's clock, and
+// Tuma has no hook for this.
 const clockVariable = "TUMA_CHAOS_CLOCK"
 
-// The change to package time: clockStep is inserted after clockFunction, the first lines of
-// time.Now, and clockFile is added. The monotonic clock, and with it every timeout, does not
-// change: the clock is wrong, but it runs at the right speed.
+// These constants describe how chaos changes Go's package "time". clockFunction has the first lines of time.Now. The
+// text clockStep is inserted after these lines. clockFile is an additional file of the package. The monotonic clock,
+// and with it every timeout, does not change: the clock is wrong, but it runs at the right speed.
 const (
 	clockFunction = "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n"
 	clockStep     = "\tsec += chaosOff\n"
@@ -55,9 +55,9 @@ var chaosOff = func() (n int64) {
 // overlayClock cannot change it.
 var errOtherClock = errors.New("time.Now of this Go version differs from clockFunction in internal/test/chaos/clock.go")
 
-// overlayClock writes an overlay file for go build into dir and returns its path. The overlay
-// changes package time with clockStep and clockFile. also is another overlay file to include, or
-// empty. overlayClock returns errOtherClock if it cannot find clockFunction.
+// overlayClock writes an overlay file for go build into dir and returns its path. The overlay changes package time
+// with clockStep and clockFile. The parameter "also" is the path of another overlay file, whose entries the new file
+// must include. It may be empty. overlayClock returns errOtherClock if it cannot find clockFunction.
 func overlayClock(dir, goroot, also string) (overlay string, err error) {
 	source := filepath.Join(goroot, "src", "time")
 	text, err := os.ReadFile(filepath.Join(source, "time.go"))
@@ -114,9 +114,9 @@ func build(ctx context.Context, binary, pkg string, flags ...string) error {
 // tumaCommand is the package of the tuma command.
 const tumaCommand = "github.com/tuma-sms/tuma/cmd/tuma"
 
-// buildAll builds tuma if -tuma is not given, and then a tuma whose clock can be wrong. With -tuma
-// or -quick it does not build the second one, and the run has no wrong clocks. If the second build
-// is impossible, buildAll prints why.
+// buildAll builds tuma if the flag -tuma is not given. Then it builds a second tuma, whose clock can be wrong. With
+// -tuma or -quick it skips the second build, and the run has no wrong clocks. If the second build is impossible,
+// buildAll prints why.
 func (o *options) buildAll(ctx context.Context, dir string, out io.Writer) error {
 	if o.binary != "" {
 		if !o.quick {
@@ -189,7 +189,7 @@ func (s *injector) clockWorker(e faultEvent, slot *processSlot) {
 // handles SIGTERM.
 const upFor = 2 * time.Second
 
-// replaceWorker drains a worker, and starts one whose clock is wrong by off.
+// replaceWorker drains a worker, and starts another worker whose clock has the error in the parameter "off".
 func (s *injector) replaceWorker(slot *processSlot, off time.Duration) {
 	// A worker cannot serve without Redis, so wait for Redis, and until the worker has run for
 	// upFor. Look at the worker only while no other fault can kill it.
@@ -217,7 +217,7 @@ func (s *injector) replaceWorker(slot *processSlot, off time.Duration) {
 	s.injected.fail(slot.drain(s.ctx, drainsWithin))
 }
 
-// up reports whether the slot's current worker has run for at least d.
+// The method "up" reports whether the slot's current worker has run for at least d.
 func (s *processSlot) up(d time.Duration) bool {
 	c := s.current.Load()
 	return !c.Ended() && time.Since(c.began) >= d
@@ -226,9 +226,9 @@ func (s *processSlot) up(d time.Duration) bool {
 // clockWithin is the maximum time from a worker's start to its first log line.
 const clockWithin = 40 * time.Second
 
-// checkClock returns an error if the clock of the slot's workers was not wrong by off, because then
-// the fault has tested nothing. It takes the slot's first worker with this clock error, and
-// compares the time of its first log entry with the time at which chaos started it.
+// checkClock checks that the slot's workers had the clock error in the parameter "off". If it returns an error, the
+// fault has tested nothing. It takes the slot's first worker with this clock error, and compares the time of its
+// first log entry with the time at which chaos started it.
 func (s *processSlot) checkClock(off time.Duration) error {
 	log := s.logOf(off)
 	s.mu.Lock()
@@ -256,7 +256,7 @@ func (s *processSlot) checkClock(off time.Duration) error {
 	return fmt.Errorf("check a wrong clock: %s has no log entry with a time", filepath.Base(log))
 }
 
-// logOf returns the log file of the slot's workers whose clock is wrong by off.
+// logOf returns the log file of those workers of the slot whose clock error is the parameter "off".
 func (s *processSlot) logOf(off time.Duration) string {
 	if off == 0 {
 		return s.log

@@ -39,9 +39,9 @@ type deliveryLog struct {
 	breach func(format string, args ...any)
 
 	mu       sync.Mutex
-	promised map[uint64]string         // by number, the status of a final report that got a 2xx
-	seen     map[string]map[int]string // by campaign and row, the final status that was seen first
-	most     map[string]finals         // by campaign, the highest counts seen
+	promised map[uint64]string         // maps a number to the final status in a report that got a 2xx
+	seen     map[string]map[int]string // maps a campaign and a row to the first final status that chaos saw
+	most     map[string]finals         // maps a campaign to the highest counts that chaos saw
 }
 
 // finals are the counts of final statuses in a campaign's status.
@@ -63,8 +63,8 @@ func (d *deliveryLog) answered(form url.Values, status int) {
 	d.promised[number] = finalOf(word == "Success")
 }
 
-// promiseOf returns the final status of a number's message that a report with a 2xx had; "" without such a
-// report.
+// promiseOf returns the final status in the delivery report about a number's message, if that report got a 2xx.
+// Otherwise it returns "".
 func (d *deliveryLog) promiseOf(number uint64) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -114,8 +114,8 @@ func (d *deliveryLog) sampledRows() (n int) {
 // sampledAtOnce is how many campaigns sampleFinals reads in a second.
 const sampledAtOnce = 2
 
-// sampleFinals reads the results of some campaigns once a second, until ctx ends, and checks that no final status
-// changes. Half of the time it reads one of the latest campaigns, whose reports come in.
+// sampleFinals reads the results of some campaigns once a second, until ctx ends. It checks that no final status
+// changes. Half of the time it chooses among the latest campaigns, because their reports are still coming in.
 func (r *chaosRun) sampleFinals(ctx context.Context) {
 	for tick := time.Tick(time.Second); ; {
 		select {
@@ -137,7 +137,8 @@ func (r *chaosRun) sampleFinals(ctx context.Context) {
 	}
 }
 
-// seeResults reads the results of a campaign. An error ends the read: Redis may be killed.
+// seeResults reads the results of a campaign. It ignores an error and stops reading, because another fault may have
+// killed Redis.
 func (r *chaosRun) seeResults(ctx context.Context, id string) {
 	for x, err := range r.traffic.watcher.Results(ctx, id) {
 		if err != nil {
@@ -159,8 +160,8 @@ type lastWord struct {
 	promised bool
 }
 
-// lastWordOf returns what a gateway reports about the message of a result. posted are the final statuses of the gateway
-// that posts reports, by number.
+// lastWordOf returns what a gateway reports about the message of a result. The parameter "posts" maps a number to
+// true if its message is delivered, according to the gateway that posts reports.
 func (r *chaosRun) lastWordOf(gateway string, number uint64, x producer.Result, posts map[uint64]bool) (w lastWord) {
 	switch {
 	case gateway == posted:
@@ -185,8 +186,9 @@ func polledWord(seed uint64, messageID string) string {
 	return finalOf(d.Delivered)
 }
 
-// awaitReports returns when no report waits at the gateway that posts them, and each report that was answered with a 2xx
-// is in the results. It returns also when ctx ends; report then finds what is missing.
+// awaitReports returns when two conditions hold: no report waits at the gateway that posts reports, and the results
+// have a final status for each report with a 2xx. It also returns when ctx ends. Then the method "report" finds what
+// is missing.
 func (r *chaosRun) awaitReports(ctx context.Context) {
 	open := slices.DeleteFunc(r.traffic.campaigns(), func(c *campaign) bool { return c.gateway != posted })
 	for tick := time.Tick(200 * time.Millisecond); ; {
@@ -204,7 +206,8 @@ func (r *chaosRun) awaitReports(ctx context.Context) {
 	}
 }
 
-// hasPromised reports whether the results of a campaign have each status that a report with a 2xx had.
+// hasPromised reports whether the results of a campaign have a final status for each recipient whose final report got
+// a 2xx.
 func (r *chaosRun) hasPromised(ctx context.Context, c *campaign) bool {
 	row := uint64(0)
 	for x, err := range r.traffic.watcher.Results(ctx, c.id) {

@@ -180,8 +180,8 @@ func TestPollLog_CountsRequestsInASlidingSecond(t *testing.T) {
 	}
 }
 
-// The requests for delivery reports that the clients of the polled gateways send must count as such, and their calls must
-// not.
+// isPoll must recognise the requests for delivery reports that the clients of the polled gateways send. It must not
+// recognise their calls.
 func TestIsPoll_RecognisesTheRequestsOfTheClients(t *testing.T) {
 	t.Parallel()
 	for _, name := range polled {

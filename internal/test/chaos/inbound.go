@@ -19,7 +19,8 @@ import (
 // sender is the sender ID of every account. It is also the short code to which subscribers send their messages.
 const sender = "ACME"
 
-// The opt-out and opt-in words that subscribers send, and the words under which the inbox has them.
+// stopText and backText are the texts that subscribers send to opt out and to opt in. wordStop and wordBack are the
+// words that the inbox shows for these texts.
 const (
 	stopText = "STOP"
 	backText = "Start!"
@@ -31,8 +32,9 @@ const (
 type incoming struct {
 	account, id string
 	from        uint64
-	word        string // stop or start, or empty
-	// began is when the first post began, and taken is when a post had got a 2xx for the first time; zero until then.
+	word        string // "stop", "start", or "" for a message without such a word
+	// began is the time at which the first post began. taken is the time at which a post first got a 2xx, or zero
+	// before that.
 	began, taken time.Time
 	// failed means that a post got no 2xx.
 	failed bool
@@ -42,7 +44,7 @@ type incoming struct {
 type inboundLog struct {
 	mu       sync.Mutex
 	messages map[string]*incoming // by account and ID
-	// listed is by number whether it must be on the suppression list at the end.
+	// listed maps a number to true if it must be on the suppression list at the end.
 	listed map[uint64]bool
 }
 
@@ -96,9 +98,9 @@ func (m *incoming) text() string {
 	return "What is the price of " + m.id + "?"
 }
 
-// forward makes the sandbox post a message twice, the second time up to two seconds later. Each post is repeated until it
-// gets a 2xx. taken is closed when one of them has got it. forward returns when both have. It returns false if ctx ends
-// before that.
+// The method "forward" posts a message to `tuma serve` twice, as a gateway does. The second post comes up to two
+// seconds later. Each of the two posts is repeated until it gets a 2xx. The method closes the channel "taken" at the
+// first 2xx. It returns true when both posts have got a 2xx, and false if ctx ends before that.
 func (r *chaosRun) forward(ctx context.Context, m *incoming, taken chan<- struct{}) bool {
 	f := r.gateway.Gateway(m.account).Vendor().(simulator.Forwarder).Forward(
 		simulator.Incoming{ID: m.id, From: strconv.FormatUint(m.from, 10), To: sender, Text: m.text(), At: m.began})
@@ -125,7 +127,7 @@ func (r *chaosRun) forward(ctx context.Context, m *incoming, taken chan<- struct
 					done[copied] = true
 					return
 				}
-				wait = min(2*wait, 2*time.Second) + 100*time.Millisecond + rand.N(200*time.Millisecond) // a busy serve must not get more posts than it can refuse
+				wait = min(2*wait, 2*time.Second) + 100*time.Millisecond + rand.N(200*time.Millisecond) // longer pauses, so that a busy `tuma serve` can refuse every post
 			}
 		})
 	}
@@ -133,18 +135,19 @@ func (r *chaosRun) forward(ctx context.Context, m *incoming, taken chan<- struct
 	return done[0] && done[1]
 }
 
-// send forwards a message with a word, or with another text if word is empty. It returns the message, and false if ctx
-// ends before all its posts got a 2xx.
+// The method "send" forwards a message with an opt-out or opt-in word, or with another text if the parameter "word"
+// is empty. It returns the message. It also returns true when both posts have got a 2xx, or false if ctx ends before
+// that.
 func (r *chaosRun) send(ctx context.Context, account string, from uint64, word string) (*incoming, bool) {
 	m := r.inbound.begin(account, from, word)
 	return m, r.forward(ctx, m, make(chan struct{}))
 }
 
-// subscribers are how many subscribers of a gateway send messages at once.
+// The constant "subscribers" is how many subscribers of a gateway send messages at once.
 const subscribers = 2
 
-// runSubscriber sends messages to a gateway until over is closed, each from another number. Every third subscriber sends a
-// STOP, perhaps a START after it, and perhaps one more STOP.
+// runSubscriber sends messages to a gateway until the channel "over" is closed. Each message or conversation has
+// another number. One of three subscribers sends a STOP, perhaps a START after it, and perhaps one more STOP.
 func (r *chaosRun) runSubscriber(ctx context.Context, account string, over <-chan struct{}) {
 	for {
 		select {
@@ -187,9 +190,9 @@ func (r *chaosRun) converse(ctx context.Context, account string, from uint64) {
 	}
 }
 
-// optOutByWord opts a recipient of a campaign out with a STOP. When the first post has its 2xx, no further call to the
-// recipient may begin. Then optOutByWord reads the open calls of the campaign: only such a call may still reach the
-// gateway.
+// optOutByWord opts a recipient of a campaign out with a STOP. When a post of the STOP gets a 2xx, no further call to
+// the recipient may begin. Then optOutByWord reads the open calls of the campaign. Of all calls to the recipient,
+// only these open calls may still reach the gateway.
 func (r *chaosRun) optOutByWord(ctx context.Context, c *campaign, n uint64) {
 	m := r.inbound.begin(forwards[rand.N(len(forwards))], n, wordStop)
 	taken := make(chan struct{})
@@ -222,7 +225,7 @@ func (l *inboundLog) checkInbox(inbox []producer.Inbound) (breaches noticed) {
 	found := map[*incoming]int{}
 	for _, x := range inbox {
 		if !slices.Contains(forwards, x.Account) {
-			continue // read by tuma serve in the inbox of a gateway
+			continue // `tuma serve` has polled this message, so the sandbox did not forward it
 		}
 		m := l.messages[x.Account+" "+x.ID]
 		if m == nil || x.From != strconv.FormatUint(m.from, 10) || x.Text != m.text() || x.Word != m.word || x.To != sender {
@@ -243,9 +246,10 @@ func (l *inboundLog) checkInbox(inbox []producer.Inbound) (breaches noticed) {
 	return breaches
 }
 
-// checkOrder adds a broken promise for each message that is behind one that was posted only after the message had its 2xx.
+// checkOrder adds a broken promise for each message at a wrong place. If message A got its 2xx before the first post
+// of message B, A must be before B in the inbox.
 func (b *noticed) checkOrder(order []*incoming) {
-	var earliest *incoming // of the messages behind m, the one that was taken first
+	var earliest *incoming // the message behind m that got its 2xx first
 	for _, m := range slices.Backward(order) {
 		if earliest != nil && earliest.taken.Before(m.began) {
 			b.add("inbox: the message %s %s got its 2xx %s before the first post of %s %s, but is behind it", earliest.account, earliest.id,
@@ -257,7 +261,8 @@ func (b *noticed) checkOrder(order []*incoming) {
 	}
 }
 
-// checkLists compares the suppression lists with the words that were sent. entries returns the entries of a number.
+// checkLists compares the suppression lists with the words that were sent. The function entries() returns the entries
+// of a number on the lists.
 func (l *inboundLog) checkLists(entries func(number uint64) ([]producer.OptOut, error)) (breaches noticed, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -277,7 +282,7 @@ func (l *inboundLog) checkLists(entries func(number uint64) ([]producer.OptOut, 
 	return breaches, nil
 }
 
-// noticed are broken promises of one kind, at most maxBreaches.
+// The type "noticed" is a list of broken promises of one kind. It has at most maxBreaches entries.
 type noticed []string
 
 func (b *noticed) add(format string, args ...any) {

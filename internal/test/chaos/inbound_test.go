@@ -17,8 +17,9 @@ import (
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
-// postedMessages returns a log of messages. Each got its 2xx a second after its first post. Their first posts are two seconds
-// apart, except that the first two are posted at once.
+// postedMessages returns a log of messages. The first two messages are posted at once. The first post of each later
+// message comes two seconds after that of the message before it. Each message gets its 2xx a second after its first
+// post.
 func postedMessages(words ...string) (*inboundLog, []*incoming) {
 	l, began := newInboundLog(), time.Now()
 	var all []*incoming

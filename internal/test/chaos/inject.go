@@ -25,7 +25,7 @@ type tally struct {
 	failures   []string
 }
 
-// span is the time from the start to the end of one fault. The field to is zero while the fault lasts.
+// span is the time from the start to the end of one fault. The field "to" is zero while the fault lasts.
 type span struct{ from, to time.Time }
 
 // begin counts one fault of a name and records its start. The caller calls the returned function over() when the
@@ -46,7 +46,7 @@ func (t *tally) begin(name string) (over func()) {
 	}
 }
 
-// activeBetween returns how many faults lasted at some time between the parameters from and to.
+// activeBetween returns how many faults lasted at some time between the times "from" and "to".
 func (t *tally) activeBetween(from, to time.Time) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -77,9 +77,9 @@ func (t *tally) fail(err error) {
 // injector injects the faults of one run.
 type injector struct {
 	*chaosRun
-	// over ends when the time for faults is up. Faults that still last are ended then.
+	// The context "over" ends when the time for faults is up. Faults that still last are ended then.
 	over context.Context
-	// ctx ends with the run.
+	// The context "ctx" ends with the run.
 	ctx     context.Context
 	running sync.WaitGroup
 }
@@ -189,8 +189,8 @@ func (s *injector) killWorker(e faultEvent, slot *processSlot) {
 	open := s.claims.recordExposedAfter(s.ctx)
 	over()
 	if r, ok := s.claims.recover(s.ctx, killed, open); ok {
-		// A gateway that refuses every repeat delays the recovery too, because a worker tries eight times there.
-		// So a kill with calls at such a gateway is not measured as a kill without another fault.
+		// A gateway that refuses every repeat also delays the recovery, because a worker tries eight times there. So
+		// the recovery counts as disturbed if the killed worker had a call at such a gateway.
 		stubborn := slices.ContainsFunc(r.left, func(c claim) bool { return s.traffic.alwaysRefusesRepeats(c.campaign) })
 		r.alone = e.alone && !stubborn && s.injected.activeBetween(killed, killed.Add(r.took)) == 1
 		s.injected.recovered(r)
@@ -226,7 +226,8 @@ func (s *injector) drainWorker(e faultEvent, slot *processSlot) {
 	s.injected.fail(slot.drain(s.ctx, drainsWithin))
 }
 
-// breakServe kills, stops or drains a process `tuma serve`. Such a process makes no call, so none is exposed.
+// breakServe kills, stops or drains a process `tuma serve`. It does not record exposed calls, because such a process
+// does not make calls.
 func (s *injector) breakServe(e faultEvent, slot *processSlot) {
 	over := s.injected.begin(e.name())
 	defer over()

@@ -16,24 +16,25 @@
 //   - A recipient is rejected or skipped in the results, but the gateway accepted its number.
 //   - The counts of a campaign's status do not add up to its recipients (I1, checked once a
 //     second).
-//   - A recipient is unknown at a gateway with idempotency keys, which answers the repeat of an accepted
-//     call with its first answer and forgets errors. While the gateway also repeats errors, or
-//     refuses repeats, recipients may be unknown.
+//   - A recipient is unknown at a gateway with idempotency keys, while this gateway repeats its first
+//     answer to an accepted call and handles the repeat of a failed call as a new call. While the
+//     gateway also repeats errors, or refuses repeats, recipients may be unknown.
 //   - A call to a recipient arrived after the recipient's opt-out had returned, and the
-//     opt-out had not reported that call as in flight. Some opt-outs are a STOP that the sandbox
-//     forwards: they have returned when the callback has its 2xx, and chaos then reads in the ledger
-//     which calls are in flight.
-//   - A recipient is skipped that has not opted out.
+//     opt-out had not reported that call as in flight. Some opt-outs are a STOP in a callback. Such an
+//     opt-out has returned when the callback has its 2xx. Then chaos reads the calls in flight from
+//     the ledger.
+//   - A recipient is skipped, but it has not opted out.
 //   - A gateway has more unknown calls than the two excuses below allow.
 //
 // The sandbox reports deliveries. Africa's Talking posts its reports to one of the processes `tuma serve` at
 // random: delayed, out of order, some twice, some before the answer to the call, some with a changed ID,
-// some never. It posts a report again until it gets an answer below 500. `tuma serve` asks KoboMobile and
-// TextConnect for theirs. With -serve=false, all of this is left out. These are broken promises, too:
+// some never. It posts a report again until it gets an answer below 500. `tuma serve` polls KoboMobile and
+// TextConnect for delivery reports. With -serve=false, the run leaves out delivery reports, incoming messages
+// and the HTTP API. These are broken promises, too:
 //   - A final report got a 2xx, and the results have another status at the end.
 //   - A recipient is delivered or undelivered, and the gateway reports another final status, or none.
 //   - A recipient that was delivered or undelivered has another status later (some results are read
-//     each second), or one of these two counts of a status falls.
+//     each second), or a campaign's count of delivered or of undelivered recipients falls.
 //   - A gateway gets more requests for reports within one second, at any moment, than report_rate.
 //   - `tuma serve` answers a callback with anything but a 2xx or a 5xx.
 //
@@ -44,8 +45,8 @@
 //   - The sender of a STOP that got a 2xx is not on the suppression list, or is still on it after a START.
 //
 // Every third campaign of a gateway, and single messages, are enqueued over the HTTP API. Three clients post
-// each of them under its ID as the Idempotency-Key, and repeat that until they get a 2xx. These are broken
-// promises:
+// each campaign or message with its ID as the Idempotency-Key. They repeat the request until they get a 2xx.
+// These are broken promises:
 //   - Two clients get different receipts, or a client gets a 4xx other than 409 and 429.
 //   - A campaign or message does not exist exactly once, with that receipt.
 //

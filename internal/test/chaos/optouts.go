@@ -45,8 +45,9 @@ type request struct {
 	returned time.Time
 	// inFlight is how many calls the opt-out reported as in flight.
 	inFlight int
-	// byWord means that the opt-out was a STOP, whose 2xx reports no calls. open are then the idempotency keys of the
-	// campaign's calls that were open after the 2xx, up to the time in returned.
+	// byWord means that the opt-out was a STOP. The 2xx to a STOP does not report calls in flight. So chaos reads the
+	// open calls of the campaign after the 2xx: open has their idempotency keys, and returned is the time after this
+	// read.
 	byWord bool
 	open   map[string]bool
 }
@@ -82,8 +83,8 @@ func readText(q *http.Request) ([]byte, error) {
 	return append(append([]byte(q.URL.RawQuery), '\n'), body...), nil
 }
 
-// readRequest records the numbers in the text of a request before the gateway reads it. at is the time
-// at which the gateway had read the request's header: the worker began the call before that time.
+// readRequest records the numbers in the text of a request before the gateway reads it. The parameter "at" is the
+// time at which the gateway had read the request's header. The worker began the call before that time.
 func (c *optOutLog) readRequest(gateway string, at time.Time, text []byte) {
 	a := arrival{arrived: at}
 	if hasKeys(gateway) {
@@ -105,9 +106,9 @@ func (c *optOutLog) readRequest(gateway string, at time.Time, text []byte) {
 // campaign no recipient opts out, so none of its recipients may be skipped.
 func hasOptOuts(nth int) bool { return nth%4 != 3 }
 
-// optOutSome opts recipients of a campaign out at random moments until the campaign ends, a
-// tenth of them at most. It starts before the campaign is enqueued, so that planning finds
-// some of them on the suppression list and skips them.
+// optOutSome opts recipients of a campaign out at random moments until the campaign ends. At most a tenth of the
+// recipients opt out. It starts before the campaign is enqueued, so that planning finds some of these recipients on
+// the suppression list and skips them.
 func (t *traffic) optOutSome(ctx context.Context, c *campaign) {
 	for range c.total / 10 {
 		select {
@@ -180,16 +181,17 @@ func (c *optOutLog) confirm(n uint64, back time.Time, open int) {
 	c.requests[n] = request{returned: back, inFlight: open}
 }
 
-// confirmWord records that a STOP got its 2xx, and that calls were open until the time back.
+// confirmWord records that a STOP got its 2xx. The parameter "calls" has the calls that were still open after the
+// 2xx, and the parameter "back" is the time at which chaos had read these calls.
 func (c *optOutLog) confirmWord(n uint64, back time.Time, calls map[string]bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.requests[n] = request{returned: back, byWord: true, open: calls}
 }
 
-// allowedCalls returns how many calls may have arrived after the opt-out of a result's number had returned. After a STOP,
-// that is the call of the result if it was open, or any open call if the result is skipped: then the gateway did not
-// accept that call.
+// allowedCalls returns how many calls may have arrived after the opt-out of a result's number. After a STOP, one call
+// may have arrived in two cases: the call of the result was open, or the result is skipped and the campaign had an
+// open call. In the second case, the gateway did not accept the call.
 func (r numberHistory) allowedCalls(x producer.Result) int {
 	switch {
 	case !r.byWord:
@@ -200,8 +202,8 @@ func (r numberHistory) allowedCalls(x producer.Result) int {
 	return 0
 }
 
-// optOutFunc returns the function for optOutLog.optOut. It uses the library, and one time of
-// eight the command `tuma optout add`, as an operator would.
+// optOutFunc returns the function for optOutLog.optOut. One of eight opt-outs uses the command `tuma optout add`, as
+// an operator would. The others use the library.
 func (r *chaosRun) optOutFunc(client *producer.Client, config string) func(context.Context, string, string) (producer.OptOutReceipt, error) {
 	return func(ctx context.Context, number, sender string) (receipt producer.OptOutReceipt, err error) {
 		if rand.N(8) > 0 {

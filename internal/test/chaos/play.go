@@ -68,8 +68,9 @@ func (r *chaosRun) play(ctx context.Context) (*report, error) {
 	return r.settle(ctx, calm, ended)
 }
 
-// runTraffic starts what sends campaigns, single messages and messages of subscribers until over is closed. Their
-// goroutines are in campaigns, and those that only read are in background.
+// runTraffic starts the goroutines that send campaigns, single messages and messages of subscribers until the channel
+// "over" is closed. It adds these goroutines to the group "campaigns". It adds goroutines that only read to the group
+// "background".
 func (r *chaosRun) runTraffic(ctx context.Context, over <-chan struct{}, campaigns, background *sync.WaitGroup) {
 	for _, gateway := range r.gateway.Names() {
 		for range concurrentCampaigns(gateway) {
@@ -86,8 +87,8 @@ func (r *chaosRun) runTraffic(ctx context.Context, over <-chan struct{}, campaig
 	}
 }
 
-// settle removes the gateways' faults, waits until the faults are over, the campaigns have ended and
-// their delivery reports are in the results, for settleWithin at most, and returns the report.
+// The method "settle" removes the gateways' faults. Then it waits until the faults are over, the campaigns have ended
+// and their delivery reports are in the results. It waits for settleWithin at most, and returns the report.
 func (r *chaosRun) settle(ctx context.Context, calm, ended <-chan struct{}) (*report, error) {
 	r.gateway.ClearFaults()
 	bounded, cancel := context.WithTimeout(ctx, settleWithin)

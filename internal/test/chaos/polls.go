@@ -37,7 +37,7 @@ func (p *pollLog) add(gateway string, at time.Time) {
 	p.times[gateway] = append(p.times[gateway], at)
 }
 
-// busiest returns how many requests arrived at a gateway, and how many of them in the second with the most.
+// busiest returns how many requests arrived at a gateway, and the largest number of requests within any second.
 func (p *pollLog) busiest(gateway string) (all, inSecond int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

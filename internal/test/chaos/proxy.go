@@ -9,21 +9,21 @@ import (
 	"sync"
 )
 
-// proxy is a TCP proxy before Redis that can delay and cut its answers. It always forwards
-// requests, so Redis runs a command even if its answer is lost. Safe for concurrent use.
+// proxy is a TCP proxy before Redis that can delay and cut the answers of Redis. It always forwards requests, so
+// Redis runs a command even if the answer is lost. Safe for concurrent use.
 type proxy struct {
 	listener net.Listener
 	target   string
 	running  sync.WaitGroup
 
 	mu      sync.Mutex
-	changed *sync.Cond // signals that one of the flags silent and closed has changed, or the flag closed of a pair
+	changed *sync.Cond // signals a change of the flag "silent" or "closed", or of the flag "closed" of a pair
 	pairs   map[*pair]struct{}
 	silent  bool
 	closed  bool
 	// cutIn is how many bytes of answers pass before the next cut. Below 0: no cut is due.
 	cutIn int64
-	cuts  chan struct{} // receives a value for every cut within an answer
+	cuts  chan struct{} // receives a value each time an answer is cut
 }
 
 // pair is a connection from a client to the proxy, and the proxy's connection to Redis that serves
@@ -95,7 +95,7 @@ func (p *proxy) accept() {
 		}
 		far, err := net.Dial("tcp", p.target)
 		if err != nil {
-			_ = near.Close() // Redis is down: closing the connection tells the client so
+			_ = near.Close() // Redis is down, and a closed connection shows this to the client
 			continue
 		}
 		x := &pair{client: near, server: far}

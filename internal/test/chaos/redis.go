@@ -26,8 +26,8 @@ type redisServer struct {
 	process *child
 }
 
-// findRedis returns the path of $REDIS_SERVER, or of the redis-server on PATH if that is
-// empty.
+// findRedis returns the path of the redis-server to use. The variable REDIS_SERVER names it. If the variable is
+// empty, findRedis looks for redis-server in PATH.
 func findRedis() (string, error) {
 	name := os.Getenv("REDIS_SERVER")
 	if name == "" {

@@ -21,8 +21,8 @@ const relayPath = "/relay/"
 // relayTimeout is how long a gateway waits for the answer to a callback.
 const relayTimeout = 2 * time.Second
 
-// relay passes the callbacks of the gateways on to the processes `tuma serve`, each to one of them at random. It is the
-// place where chaos learns how each callback was answered. Safe for concurrent use.
+// relay passes the callbacks of the gateways on to `tuma serve`. It chooses one of the processes at random for each
+// callback, and records how each callback was answered. Safe for concurrent use.
 type relay struct {
 	addresses []string // of the processes
 	client    *http.Client
@@ -40,7 +40,8 @@ func newRelay(answered func(url.Values, int), breach func(string, ...any)) *rela
 	return &relay{client: &http.Client{Transport: transport, Timeout: relayTimeout}, answered: answered, breach: breach}
 }
 
-// ServeHTTP passes a callback on. If it gets no answer, the gateway gets a 502, and posts the callback again.
+// ServeHTTP passes a callback on. If `tuma serve` does not answer, the gateway gets a 502, and posts the callback
+// again.
 func (x *relay) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	body, err := io.ReadAll(q.Body)
 	if err != nil {
@@ -54,7 +55,8 @@ func (x *relay) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	w.WriteHeader(status)
 }
 
-// pass sends a callback to one of the processes, and returns the status of the answer; 0 if there is none.
+// The method "pass" sends a callback to one of the processes, and returns the status of the answer. It returns 0 if
+// the process does not answer.
 func (x *relay) pass(ctx context.Context, account, kind, method, query string, body []byte) int {
 	u := url.URL{Scheme: "http", Host: x.address(), Path: "/callbacks/" + account + "/" + callbackSecret + "/" + kind, RawQuery: query}
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(body))
@@ -96,7 +98,7 @@ func (x *relay) readiness(ctx context.Context, address string) (int, error) {
 	return x.do(req)
 }
 
-// do sends a request and returns the status of the answer. It reads the answer's body to its end.
+// The method "do" sends a request and returns the status of the answer. It reads the answer's body to its end.
 func (x *relay) do(req *http.Request) (int, error) {
 	res, err := x.client.Do(req)
 	if err != nil {

@@ -28,9 +28,8 @@ type report struct {
 // other fault happens meanwhile: the call's timeout and 15 s.
 const recoverWithin = callTimeout + 15*time.Second
 
-// report compares every campaign's results with the gateways, recipient by recipient, and
-// collects the broken promises of the run. settled is how long the campaigns took to end
-// after the last fault.
+// The method "report" compares every campaign's results with the gateways, recipient by recipient, and collects the
+// broken promises of the run. The parameter "settled" is how long the campaigns took to end after the last fault.
 func (r *chaosRun) report(ctx context.Context, settled time.Duration) (*report, error) {
 	out := &report{chaosRun: r, lasted: time.Since(r.began), settled: settled, stats: map[string]simulator.Stats{}}
 	audits := map[string]*audit{}
@@ -84,8 +83,9 @@ func (r *report) broken(gateway string) int {
 	return int(r.gateway.Gateway(gateway).Stats().Ambiguous + r.callersGone[gateway].Load())
 }
 
-// compare compares the results of one campaign with what its gateway accepted and reported. posts are
-// the final statuses that the gateway posted, or would have posted, by number.
+// The method "compare" compares the results of one campaign with what its gateway accepted and reported. The
+// parameter "posts" maps a number to true if its message is delivered, according to the gateway that posts reports.
+// It includes messages whose reports were not posted.
 func (r *chaosRun) compare(ctx context.Context, c *campaign, a *audit, posts map[uint64]bool) error {
 	a.campaigns++
 	switch enqueued, ended := r.traffic.progress(c); {

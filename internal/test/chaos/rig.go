@@ -100,7 +100,7 @@ func newChaosRun(ctx context.Context, o options, dir string, out io.Writer) (r *
 	return r, r.startTraffic(ctx, config)
 }
 
-// startRedis starts a redis-server, or connects to the one of -redis. It starts the proxy and
+// startRedis starts a redis-server, or connects to the Redis that the flag -redis names. It starts the proxy and
 // returns the URL of Redis through the proxy. It returns an error if the database is not empty.
 func (r *chaosRun) startRedis(ctx context.Context) (url string, err error) {
 	at := &redis.Options{}
@@ -146,7 +146,7 @@ func (r *chaosRun) startGateways(ctx context.Context) (base string, err error) {
 		return "", err
 	}
 	r.web = &http.Server{Handler: http.HandlerFunc(r.serve), ReadHeaderTimeout: time.Minute}
-	go func() { _ = r.web.Serve(l) }() // returns when close closes it
+	go func() { _ = r.web.Serve(l) }() // Serve returns when the method "close" closes the server
 	base = "http://" + l.Addr().String()
 	if r.serves > 0 {
 		err = r.reportGateways(base)
@@ -154,10 +154,10 @@ func (r *chaosRun) startGateways(ctx context.Context) (base string, err error) {
 	return base, err
 }
 
-// serve passes callbacks to the relay. It records the numbers of any other request and passes the
-// request to the sandbox. If the caller has closed the connection before the answer to a call is
-// ready, serve counts the call in callersGone. If a fault breaks the connection, serve does not count
-// it: the sandbox has counted the call, and ends serve with a panic.
+// The method "serve" passes callbacks to the relay. It records the numbers of any other request and passes the
+// request to the sandbox. If the caller closes the connection before the answer to a call is ready, the method counts
+// the call in callersGone. It does not count a call whose connection a fault breaks: the sandbox has counted this
+// call, and ends the method with a panic.
 func (r *chaosRun) serve(w http.ResponseWriter, q *http.Request) {
 	if strings.HasPrefix(q.URL.Path, relayPath) {
 		r.relay.ServeHTTP(w, q)

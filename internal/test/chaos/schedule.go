@@ -44,7 +44,7 @@ type faultEvent struct {
 	kind        faultKind
 	duration    time.Duration // how long the fault lasts
 	clockOffset time.Duration // how much the clock is fast; negative: slow
-	worker      int           // index of the worker that the fault hits; of `tuma serve`, modulo their number
+	worker      int           // index of the worker that the fault hits; for `tuma serve`, modulo the number of processes
 	fault       string        // one of gatewayFaults
 	p           float64       // probability that the gateway's fault hits a call
 	bytes       int64         // bytes of answers that pass before the cut

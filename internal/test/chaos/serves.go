@@ -23,8 +23,8 @@ const serveProcesses = 2
 // callbackSecret is the callback_secret of every account with callbacks.
 const callbackSecret = "chaos-callback-secret" // it opens doors on loopback only
 
-// posted is the gateway that posts delivery reports. polled are those that `tuma serve` asks for delivery reports, and
-// forwards are those that forward incoming messages.
+// posted is the gateway that posts delivery reports. polled has the gateways that `tuma serve` polls for delivery
+// reports. forwards has the gateways that forward incoming messages.
 var (
 	posted   = "africastalking"
 	polled   = []string{"kobo", "textconnect"}

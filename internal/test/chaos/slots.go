@@ -19,8 +19,8 @@ import (
 type processSlot struct {
 	binary, config, log string
 	args                []string // the command of tuma, and its flags other than those that all processes have
-	// wrongClock is the binary to start while off is not zero. off is the clock error of the
-	// next process, a time.Duration.
+	// The field "off" is the clock error of the next process, a time.Duration. If it is not zero, the next process
+	// runs the binary wrongClock.
 	wrongClock string
 	off        atomic.Int64
 	// clock is held while a fault makes the process' clock wrong.
@@ -46,13 +46,12 @@ func newWorkerSlot(o options, dir, config string, n int) *processSlot {
 	return s
 }
 
-// minRun is how long a process must have run before its end counts as unexpected. An earlier
-// end is a failed start: a worker refuses to start without Redis, and `tuma serve` while the drained
-// process before it still has its port.
+// minRun is how long a process must have run before its end counts as unexpected. An earlier end is a failed start. A
+// worker refuses to start without Redis. `tuma serve` refuses to start while the drained process before it still uses
+// the port.
 const minRun = 20 * time.Second
 
-// run keeps a process running until ctx ends. It returns an error if a process cannot be
-// started.
+// The method "run" keeps a process running until ctx ends. It returns an error if a process cannot be started.
 func (s *processSlot) run(ctx context.Context) error {
 	for {
 		c, err := s.start()
@@ -84,7 +83,7 @@ func (s *processSlot) run(ctx context.Context) error {
 	}
 }
 
-// start starts a process with the clock error in off.
+// The method "start" starts a process with the clock error in the field "off".
 func (s *processSlot) start() (*child, error) {
 	off, binary := time.Duration(s.off.Load()), s.binary
 	env := []string{"TUMA_CONFIG=", "HOME=" + filepath.Dir(s.log)}
@@ -95,18 +94,19 @@ func (s *processSlot) start() (*child, error) {
 	return startChild(s.logOf(off), env, binary, append(slices.Clone(s.args), "--config", s.config, "--log-level", "debug", "--log-format", "json")...)
 }
 
-// kill kills the slot's current process with SIGKILL. run starts another.
+// The method "kill" kills the slot's current process with SIGKILL. Then the method "run" starts another process.
 func (s *processSlot) kill() error { return s.current.Load().kill() }
 
-// freeze stops the slot's current process with SIGSTOP. thaw lets it continue.
+// The method "freeze" stops the slot's current process with SIGSTOP. The returned function thaw() lets the process
+// continue.
 func (s *processSlot) freeze() (thaw func() error, err error) {
 	c := s.current.Load()
 	return func() error { return c.Thaw() }, c.Freeze()
 }
 
-// drain sends SIGTERM to the slot's current process and returns when this process has ended.
-// Meanwhile the method "run" starts the next process at once. drain returns an error if the process
-// takes longer than within, or if its exit status is not 0.
+// The method "drain" sends SIGTERM to the slot's current process and returns when this process has ended. Meanwhile
+// the method "run" starts the next process at once. The method "drain" returns an error if the exit status is not 0.
+// It also returns an error if the process takes longer than the time limit in the parameter "within".
 func (s *processSlot) drain(ctx context.Context, within time.Duration) error {
 	c := s.current.Load()
 	c.expected.Store(true)
@@ -115,7 +115,7 @@ func (s *processSlot) drain(ctx context.Context, within time.Duration) error {
 	}
 	select {
 	case <-s.replace:
-	case <-c.Done(): // the process has ended already; run starts another
+	case <-c.Done(): // the process has ended already, so the method "run" starts another process
 	case <-ctx.Done():
 		return nil
 	}
@@ -132,7 +132,7 @@ func (s *processSlot) drain(ctx context.Context, within time.Duration) error {
 	return nil
 }
 
-// end kills every process of the slot that still runs.
+// The method "end" kills every process of the slot that still runs.
 func (s *processSlot) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
