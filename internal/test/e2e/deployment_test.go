@@ -58,7 +58,7 @@ type deployment struct {
 	gateway *simulator.Server
 	client  *producer.Client
 	env     []string // further variables of processes and commands
-	program string   // the tuma that is run; if it is "", the constant binary applies
+	program string   // the tuma that is run; if it is "", the variable "binary" applies
 	mu      sync.Mutex
 	workers []*exec.Cmd
 }

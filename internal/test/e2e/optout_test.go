@@ -13,14 +13,16 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// optOutTimes has the time at which the opt-out of each number returned, and how many calls it reported as in flight.
+// optOutTimes has two maps by number: the time at which the opt-out of the number returned, and the number of calls
+// that the opt-out reported as in flight.
 type optOutTimes struct {
 	mu    sync.Mutex
 	since map[uint64]time.Time
 	calls map[uint64]int
 }
 
-// check compares the calls that reached the gateway after each opt-out with the number reported as in flight.
+// The method "check" counts the calls to each number that reached the gateway after the opt-out of the number. These
+// calls must not be more than the opt-out has reported as in flight.
 func (o *optOutTimes) check(f *deployment) (inFlight int) {
 	f.t.Helper()
 	o.mu.Lock()
@@ -150,10 +152,11 @@ func (f *deployment) restartAfterOptOuts() {
 	f.redis.Restart()
 }
 
-// numberInFlight returns an index of numbers. For i = 0 it is the last one, which the campaign reaches last. If i is
-// another multiple of four, the index is random.
-// Otherwise a call to its number is probably in flight: the number is in one of the last four
-// calls, or is one of the 14 numbers after it.
+// numberInFlight returns an index of the list "numbers". If i is 0, it returns the last index, because the campaign
+// reaches the last number at the end. If i is another multiple of four, the index is random.
+//
+// For other values of i, a call to the chosen number is probably in flight: the number is in one of the last four
+// calls, or is one of the 14 numbers after these.
 func (f *deployment) numberInFlight(i int, numbers []string) int {
 	log := f.gateway.Log()
 	if i == 0 {

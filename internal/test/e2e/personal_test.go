@@ -10,8 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// personalRecipient returns the k-th recipient of the i-th gateway, with merge fields, and the text for this recipient.
-// Always three recipients have the same name and so the same text.
+// personalRecipient returns the k-th recipient of the i-th gateway, with merge fields, and the text for this
+// recipient. In each group of nine recipients, up to three recipients have the same name, and so the same text.
 func personalRecipient(i, k int) (r producer.Recipient, text string) {
 	name := fmt.Sprintf("Wanjiru %c%d", 'A'+k%3, k/9)
 	if k%20 == 7 {

@@ -16,8 +16,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// kind is what a planted value is. Secrets are allowed nowhere. Numbers and texts are allowed in the ledger, the inbox and
-// results.
+// The type "kind" tells secrets, numbers and texts apart. A planted secret must not be in any output. A planted
+// number or text may only be in the ledger, the inbox and results.
 type kind string
 
 const (
@@ -32,17 +32,18 @@ type plant struct {
 	kind  kind
 	exact map[string][]byte // forms whose case matters, by the name of the form
 	lower map[string][]byte // other forms, in lower case
-	// whole finds a number in each way of writing it. writings are the digits in each way, for the search of masks that
-	// show too much.
+	// The pattern "whole" finds a number in each way of writing it. The list "writings" has the digits for each way.
+	// The search uses it to find masks that show too many digits.
 	whole    *regexp.Regexp
 	writings []string
 }
 
-// end is how many characters at one end of a value already count as a find, because a mask must not show
-// as many. The ends of planted values occur nowhere else.
+// The constant "end" is a number of characters. If a text has so many characters of the start or of the end of a
+// value, the search reports the value, because a mask must show fewer. The ends of planted values occur nowhere else.
 const end = 6
 
-// newPlant returns the plant of a secret or a text. value has at least twice end characters.
+// newPlant returns the plant of a secret or a text. The value must have at least 12 characters, twice the constant
+// "end".
 func newPlant(k kind, what, value string) plant {
 	p := plant{what: what, kind: k, exact: map[string][]byte{}, lower: map[string][]byte{}}
 	if len(value) < 2*end {
@@ -90,7 +91,7 @@ func newNumber(what, msisdn string) plant {
 // masks finds digits around stars, dots and the like.
 var masks = regexp.MustCompile(`([0-9]*)(?:\*+|[xX#•]{2,}|…|\.{3,})([0-9]*)`)
 
-// in returns the name of a form in which the plant is in a text, or "".
+// The method "in" looks for the plant in a text. It returns the name of the form that it finds, or "".
 func (p *plant) in(text, lower []byte) string {
 	for form, needle := range p.lower {
 		if bytes.Contains(lower, needle) {
@@ -120,7 +121,8 @@ func (p *plant) in(text, lower []byte) string {
 	return ""
 }
 
-// search returns what of the plants is in a text, with the form of each. It looks for the given kinds.
+// The function "search" looks in a text for the plants of the given kinds. It returns the name and the form of each
+// plant that it finds.
 func search(plants []plant, text string, kinds ...kind) (found []string) {
 	raw := []byte(text)
 	lower := bytes.ToLower(raw)

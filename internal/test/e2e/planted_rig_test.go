@@ -33,7 +33,7 @@ type plantedRig struct {
 	mirror  *mirror
 	yaml    string              // the good tuma.yaml
 	secrets map[string]string   // by name
-	said    map[string][]string // what commands, the API and callbacks answered, by where it was said
+	said    map[string][]string // output of commands and answers of the API and the doors, by the name of their source
 	trace   *collector
 	redis   *watched
 	listen  map[string]string // addresses of the processes
@@ -44,9 +44,9 @@ type plantedRig struct {
 // gateways and proxies do.
 type mirror struct {
 	http.Handler
-	left   atomic.Int32 // requests that are answered so
+	left   atomic.Int32 // number of further requests that get such a page
 	status atomic.Int32
-	shown  atomic.Int32 // requests that were answered so
+	shown  atomic.Int32 // number of requests that got such a page
 }
 
 // ServeHTTP implements http.Handler.
@@ -56,7 +56,7 @@ func (m *mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	m.shown.Add(1)
-	body, _ := io.ReadAll(r.Body) // a client that gives up gets less of a page
+	body, _ := io.ReadAll(r.Body) // if the client has closed the connection, the page lacks a part of the body
 	plain, _ := url.QueryUnescape(string(body))
 	w.Header().Set("Location", "/elsewhere?"+r.URL.RawQuery+"&"+string(body))
 	w.WriteHeader(int(m.status.Load()))
@@ -69,7 +69,8 @@ func (m *mirror) answer(n, status int) {
 	m.left.Store(int32(n))
 }
 
-// collector is an OTLP/HTTP collector that keeps the bytes of the spans. A search finds texts in these bytes, because they are not compressed.
+// collector is an OTLP/HTTP collector that keeps the bytes of the spans. A search finds texts in these bytes, because
+// they are not compressed.
 type collector struct {
 	url string
 	mu  sync.Mutex
@@ -106,13 +107,14 @@ func newCollector(t *testing.T, token string) *collector {
 	return c
 }
 
-// watched keeps every command that Redis runs, also those of scripts.
+// The type "watched" is a Redis whose commands are recorded, including the commands of scripts.
 type watched struct {
 	*redistest.Server
 	stop func() []string
 }
 
-// watch begins to keep the commands. stop ends that and returns them.
+// The function "watch" starts to record the commands of a Redis. The field stop() ends the recording and returns the
+// commands.
 func watch(t *testing.T, server *redistest.Server) *watched {
 	t.Helper()
 	conn, err := net.Dial("tcp", server.Addr())
@@ -124,7 +126,7 @@ func watch(t *testing.T, server *redistest.Server) *watched {
 	}
 	var all []byte
 	var reading sync.WaitGroup
-	reading.Go(func() { all, _ = io.ReadAll(conn) }) // ends with an error when stop closes conn
+	reading.Go(func() { all, _ = io.ReadAll(conn) }) // ends with an error when the function stop() closes conn
 	return &watched{server, sync.OnceValue(func() []string {
 		_ = conn.Close()
 		reading.Wait()
@@ -132,7 +134,7 @@ func watch(t *testing.T, server *redistest.Server) *watched {
 	})}
 }
 
-// plantedNumbers are the recipients and senders, none of which is an example of Tuma's pages.
+// plantedNumbers are the recipients and senders. They differ from the example numbers on the pages of Tuma.
 var plantedNumbers = []string{"254712983465", "254796041827", "254701864293", "254745930618", "254758216407", "254720497583", "254733698152"}
 
 // newPlantedRig starts Redis and the sandbox, writes the configuration and starts both processes.
@@ -176,14 +178,14 @@ func newPlantedRig(t *testing.T) *plantedRig {
 	return x
 }
 
-// secret plants a secret and returns it.
+// The method "secret" adds a secret to the plants, and returns its value.
 func (x *plantedRig) secret(name, value string) string {
 	x.secrets[name] = value
 	x.plants = append(x.plants, newPlant(secret, "secret "+name, value))
 	return value
 }
 
-// word plants a text and returns it.
+// The method "word" adds a text to the plants, and returns the text.
 func (x *plantedRig) word(name, value string) string {
 	x.plants = append(x.plants, newPlant(word, "text "+name, value))
 	return value
@@ -213,7 +215,8 @@ func (x *plantedRig) configure(gateway string) {
 	x.write("tuma.yaml", x.yaml)
 }
 
-// run runs a command and keeps its output under the name "where", by which sources selects it.
+// The method "run" runs a command and keeps its output in the map "said". The parameter "where" is the key. The
+// method "sources" reads the output by this key.
 func (x *plantedRig) run(where string, args ...string) string {
 	x.t.Helper()
 	out, errOut, _ := x.tuma(args...)
@@ -221,7 +224,8 @@ func (x *plantedRig) run(where string, args ...string) string {
 	return out
 }
 
-// ask sends a request to the API and keeps an answer with a status of 400 or more, which is a problem.
+// The method "ask" sends a request to the API and keeps the answer. It keeps answers with a status of 400 or more
+// separately, as problems.
 func (x *plantedRig) ask(key, method, path, body string, want int) map[string]any {
 	x.t.Helper()
 	req, err := http.NewRequestWithContext(x.t.Context(), method, "http://"+x.listen["serve"]+path, strings.NewReader(body))

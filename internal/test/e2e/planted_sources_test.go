@@ -9,15 +9,15 @@ import (
 	"testing"
 )
 
-// source is something that Tuma writes or answers.
+// source is something that Tuma writes or answers. The test looks for plants in its text.
 type source struct {
 	name    string
 	text    string
-	has     string // what it must contain, so that the search looks at something
-	without []kind // what must not be in it
+	has     string // a text that the source always has; without it, the search would look at the wrong text
+	without []kind // the kinds of plants that the source must not have
 }
 
-// sources returns everything to search.
+// The method "sources" returns all texts in which the test looks for plants.
 func (x *plantedRig) sources() []source {
 	x.t.Helper()
 	everything := []kind{secret, digits, word}
@@ -52,8 +52,9 @@ func (x *plantedRig) sources() []source {
 	}
 }
 
-// commands returns the commands of Redis, those about asynq's tasks and all others. Redis holds the secrets of webhooks
-// that the API made, so these are taken out.
+// The method "commands" returns the commands that Redis has run: the commands about asynq's tasks, and all others.
+// Redis must keep the secrets of webhooks that the API made. So the method removes these two secrets from the
+// commands.
 func (x *plantedRig) commands() (tasks, others string) {
 	x.t.Helper()
 	var of [2][]string
@@ -69,7 +70,7 @@ func (x *plantedRig) commands() (tasks, others string) {
 	return strings.Join(of[0], "\n"), strings.Join(of[1], "\n")
 }
 
-// events returns the events that have no numbers, and the others.
+// The method "events" returns the events of kinds without phone numbers, and the events of kinds with phone numbers.
 func (x *plantedRig) events() (quiet, withNumbers string) {
 	x.t.Helper()
 	var of [2][]string
@@ -84,7 +85,7 @@ func (x *plantedRig) events() (quiet, withNumbers string) {
 	return strings.Join(of[0], ""), strings.Join(of[1], "")
 }
 
-// around returns the line of a text in which a plant was found.
+// The method "around" returns the line of a text that contains a found plant.
 func (x *plantedRig) around(text, found string) string {
 	for i := range x.plants {
 		if p := &x.plants[i]; strings.HasPrefix(found, p.what+", ") {

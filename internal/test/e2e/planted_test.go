@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Real processes do what people and gateways do, with faults. Then no secret may be in anything that Tuma writes or
-// answers, and numbers and texts only where they belong.
+// The test uses real processes in all ways in which people and gateways use them, and makes many requests fail. Then
+// Tuma's output must not contain a secret. Numbers and texts may only be in the output that is meant to have them.
 func TestPlanted_NothingIsWhereItDoesNotBelong(t *testing.T) {
 	t.Parallel()
 	x := newPlantedRig(t)
@@ -40,7 +40,8 @@ func TestPlanted_NothingIsWhereItDoesNotBelong(t *testing.T) {
 	}
 }
 
-// wantFinds checks that the search of a source can fail: it must find each plant that is put into the source.
+// wantFinds checks the search itself. It adds each plant to the text of a source. The search must find the plants
+// that the source must not have, and no others.
 func (x *plantedRig) wantFinds(s source) {
 	x.t.Helper()
 	half := min(len(s.text)/2, 2000)
@@ -57,7 +58,7 @@ func (x *plantedRig) wantFinds(s source) {
 	}
 }
 
-// makeKeys makes a key for the API by a command, and one by the API.
+// makeKeys makes one API key with a command, and another API key over the API.
 func (x *plantedRig) makeKeys() string {
 	x.t.Helper()
 	made := func(text string) string {
@@ -80,7 +81,8 @@ func (x *plantedRig) makeKeys() string {
 	return key
 }
 
-// askQuietly is ask for an answer that has a secret by right.
+// askQuietly sends a request like the method "ask", but does not keep the answer. It is for answers that are meant to
+// contain a secret.
 func (x *plantedRig) askQuietly(key, method, path, body string, want int) map[string]any {
 	x.t.Helper()
 	out := x.ask(key, method, path, body, want)
@@ -95,7 +97,7 @@ func (x *plantedRig) sendEverywhere(key string) {
 	text := x.word("of a campaign", "Zukwafumbo, {{jina}} ni wako leo Mvk7dulaq")
 	name := x.word("personal field", "Qwambi-Njeru Oloxtip")
 	ref := "ref-Zk4041-Bqx77"
-	x.plants = append(x.plants, newPlant(digits, "reference of a recipient", ref)) // allowed where the number is
+	x.plants = append(x.plants, newPlant(digits, "reference of a recipient", ref)) // this reference may be wherever the recipient's number may be
 	list := x.write("list.csv", "number,jina,ref\n"+plantedNumbers[0]+","+name+","+ref+"\n0"+plantedNumbers[1][3:]+","+name+",r2\n07129834,"+name+",r3\n")
 	x.run("commands", "send", "--id", "sale", "--via", "kobo", "--body", text, "--file", list, "--ref-column", "ref", "--status-events", "--wait")
 	if s := x.status("sale"); s.Accepted != 2 || s.Skipped != 1 {
@@ -114,7 +116,8 @@ func (x *plantedRig) sendEverywhere(key string) {
 	}
 }
 
-// receive posts callbacks: messages, delivery reports, opt-outs, nonsense, and to wrong doors.
+// The method "receive" posts callbacks: messages, delivery reports, opt-outs and content that cannot be read. It also
+// posts to paths that are not doors.
 func (x *plantedRig) receive() {
 	x.t.Helper()
 	said := x.word("of a subscriber", "Nimepata Yxezule 8837vqw")
@@ -136,7 +139,7 @@ func (x *plantedRig) receive() {
 	}
 }
 
-// harmGateways sends while gateways answer pages that repeat the request, and while they are away.
+// harmGateways sends messages while the gateways answer with pages that repeat the request.
 func (x *plantedRig) harmGateways() {
 	x.t.Helper()
 	for i, k := range x.kinds {
@@ -145,7 +148,7 @@ func (x *plantedRig) harmGateways() {
 			x.mirror.answer(2, status)
 			x.run("commands", "message", "send", "--via", k.Name, "--to", plantedNumbers[i], "--body", x.text("of a message"), "--keep-body")
 			x.eventually(30*time.Second, k.Name+" to be called", func() bool {
-				x.release(k.Name) // the answer to an earlier call may hold the account late
+				x.release(k.Name) // the answer to an earlier call may hold the account again
 				return x.mirror.shown.Load() > shown
 			})
 			x.run("commands", "balance", k.Name)
@@ -158,7 +161,8 @@ func (x *plantedRig) harmGateways() {
 	x.mirror.answer(0, 0)
 }
 
-// release releases an account. Redis may be busy, so an error counts only if the test then waits too long.
+// The method "release" releases an account. It only logs an error, because Redis may be busy. If the account stays
+// held, the test fails at its time limit.
 func (x *plantedRig) release(account string) {
 	if _, err := x.client.Release(x.t.Context(), account); err != nil {
 		x.t.Logf("release %s: %v", account, err)
@@ -196,7 +200,7 @@ func (x *plantedRig) askWrongly(key string) {
 	}
 }
 
-// makeWebhook makes a webhook by the API and changes its secret. Redis holds both by right.
+// makeWebhook makes a webhook by the API and changes its secret. Redis must store both secrets.
 func (x *plantedRig) makeWebhook(key string) {
 	x.t.Helper()
 	made := x.askQuietly(key, http.MethodPost, "/v1/webhooks", `{"name":"made","url":"https://receiver.invalid/","events":["optout.added"]}`, http.StatusCreated)
@@ -208,7 +212,7 @@ func (x *plantedRig) makeWebhook(key string) {
 	x.ask(key, http.MethodGet, "/v1/webhooks", "", http.StatusOK)
 }
 
-// breakConfiguration writes files that cannot be used, each with secrets in another wrong place.
+// breakConfiguration writes files that cannot be used. Each file has a secret in another wrong place.
 func (x *plantedRig) breakConfiguration() {
 	x.t.Helper()
 	wrong := x.secret("in a wrong place", "mZ8vqW-x1Pd%zz~Kt3y")
@@ -220,7 +224,8 @@ func (x *plantedRig) breakConfiguration() {
 		strings.Replace(x.yaml, "secret_file: hook", "secret: \"whsec_"+wrong+"\"", 1), "accounts: {kobo: {provider: kobo, user: a, pass: a, pass: \"" + wrong + "\"}}\n",
 	} {
 		before := strings.Count(x.read("worker.log"), "cannot be used")
-		// A process logs the same mistakes once. The unknown key makes those of each file differ.
+		// A process logs the same mistakes only once. The unknown key has another name in each file, so that the
+		// mistakes differ.
 		x.write("tuma.yaml", fmt.Sprintf("key%d: 1\n%s", i, broken))
 		for _, p := range x.process {
 			if err := p.Process.Signal(syscall.SIGHUP); err != nil {
@@ -273,7 +278,7 @@ func (x *plantedRig) logInWrongly() {
 			if strings.Count(x.read("worker.log"), held) > before {
 				return true
 			}
-			x.release("kobo") // it may still be held for an earlier call
+			x.release("kobo") // an earlier call may still hold the account
 			return false
 		})
 		x.run("commands", "accounts")

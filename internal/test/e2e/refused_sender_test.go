@@ -110,8 +110,8 @@ func TestGateways_RefusedSenderOfAFirstCampaign(t *testing.T) {
 	}
 }
 
-// refuseFirstCampaign runs the first campaign of each provider in codes while the gateway refuses every call with the
-// provider's code.
+// The map "codes" maps a provider to an error code. refuseFirstCampaign sends the first campaign of each of these
+// providers, while the gateway refuses every call with the code.
 func refuseFirstCampaign(t *testing.T, isPersonal bool, codes map[string]string) {
 	const n = 500
 	x := newAllGateways(t, simulator.Options{}, nil)

@@ -168,7 +168,8 @@ func (x *swapRig) next() []login {
 	return x.logins.since(n)[swapSlots:]
 }
 
-// wantInUse checks that calls that begin now have the login in use, and that the rate in use is in force.
+// wantInUse checks that calls that begin now have the login of the field "login", and that the account has the rate
+// of the field "rate".
 func (x *swapRig) wantInUse(when string) {
 	x.t.Helper()
 	for _, l := range x.next() {

@@ -129,7 +129,7 @@ func TestReports_BlacklistedNumbersAreSuppressed(t *testing.T) {
 		return x.wait(id, 30*time.Second)
 	}
 	campaign("first")
-	x.awaitIndex() // otherwise the worker would apply the report, and the worker has seen other reports for its rule
+	x.awaitIndex() // without the index, the worker would apply the reports instead of tuma serve
 	rows := x.rows("first")
 	report := func(i int, status, reason string) {
 		t.Helper()

@@ -15,7 +15,8 @@ import (
 // schemaPage is the page that these tests compare with the code. They parse its tables, so that each name is listed once.
 const schemaPage = "../../../docs/redis-schema.md"
 
-// neverWritten maps each name in docs/redis-schema.md that runSchemaCampaigns does not write to the reason.
+// neverWritten has the names in docs/redis-schema.md that runSchemaCampaigns does not write. It maps each name to the
+// reason.
 var neverWritten = map[string]string{
 	"tuma:{<campaign>}:l q<batch>.<call>": "only after Redis has forgotten a claim whose recipients then moved; the model test of the ledger does that",
 	"tuma:webhook:{<webhook>}:dead":       deadWebhooks,

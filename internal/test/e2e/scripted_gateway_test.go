@@ -12,9 +12,9 @@ import (
 type scriptedGateway struct {
 	info providers.Info
 	mu   sync.Mutex
-	// The function "answer" returns the result for one recipient, nil if the recipient is accepted, or an error for the
-	// call. Its parameter "tries" counts the submissions of this recipient. If answer is nil, all recipients are
-	// accepted.
+	// The function answer() returns the result for one recipient, nil if the recipient is accepted, or an error for
+	// the call. Its parameter "tries" counts the submissions of this recipient. If the field "answer" is nil, all
+	// recipients are accepted.
 	answer func(to sms.MSISDN, tries int) (*providers.Result, error)
 	tries  map[sms.MSISDN]int
 	credit float64

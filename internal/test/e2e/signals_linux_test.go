@@ -26,10 +26,10 @@ func pty(t *testing.T) (screen, tty *os.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = screen.Close() }) // the test may have closed screen
+	t.Cleanup(func() { _ = screen.Close() }) // an error changes nothing, because the test may have closed the file already
 	var unlock, number uint32
-	// Method Fd would make reads of screen blocking. Close would then wait for a read, and the terminal would stay open
-	// until the process writes something.
+	// The method Fd would make reads from the file "screen" blocking. Close would then wait for a read, and the
+	// terminal would stay open until the process writes something.
 	raw, err := screen.SyscallConn()
 	if err != nil {
 		t.Fatal(err)

@@ -184,8 +184,8 @@ func userUnder(t *testing.T, environment string) redistest.Option {
 	return redistest.WithUser("tuma", "secret", rights...)
 }
 
-// checkRefusals fails the test if the server refused a key or a channel. Before Redis 7.2, a worker tries WAITAOF
-// and CONFIG GET. Redis refuses these as commands, which this check ignores.
+// checkRefusals fails the test if the server refused a key or a channel. It ignores refused commands: before Redis
+// 7.2, a worker tries WAITAOF and CONFIG GET, and Redis refuses these two commands.
 func checkRefusals(t *testing.T, s *redistest.Server) {
 	t.Helper()
 	refused, err := s.Client().ACLLog(t.Context(), 100).Result()
