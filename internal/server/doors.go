@@ -126,7 +126,7 @@ func splitPath(path string) (account, secret, kind, place string) {
 	return account, secret, kind, place
 }
 
-// take reads and stores a callback, and returns the status of the answer. The caller logs the error.
+// The method "take" reads and stores a callback, and returns the status of the answer. The caller logs the error.
 func (d *doors) take(w http.ResponseWriter, r *http.Request, acc *accountDoors, open door, place string) (status int, err error) {
 	select {
 	case d.inFlight <- struct{}{}:
@@ -171,7 +171,7 @@ func answer(w http.ResponseWriter, r *http.Request, status int) {
 	http.Error(w, strings.ToLower(http.StatusText(status)), status)
 }
 
-// allowed returns the methods that a callback may have instead of the refused method.
+// The function "allowed" returns the methods that a callback may have instead of the refused method.
 func allowed(refused string) string {
 	if refused == http.MethodPost {
 		return http.MethodGet

@@ -32,7 +32,7 @@ func (s *Server) healthChecks() *http.ServeMux {
 	return mux
 }
 
-// ready returns an error if the server is draining or Redis does not accept writes.
+// The method "ready" returns an error if the server is draining or Redis does not accept writes.
 func (s *Server) ready(ctx context.Context) error {
 	if s.draining.Load() {
 		return errDraining
@@ -42,7 +42,7 @@ func (s *Server) ready(ctx context.Context) error {
 	return s.cfg.Ready(ctx)
 }
 
-// respond writes a plain text response that must not be cached.
+// The function "respond" writes a plain text response that must not be cached.
 func respond(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")

@@ -36,7 +36,7 @@ func newInboundRig(t *testing.T) *rig {
 	return r
 }
 
-// inbound returns the messages of the inbox.
+// The method "inbound" returns the messages of the inbox.
 func (r *rig) inbound() (all []producer.Inbound) {
 	r.Helper()
 	for m, err := range r.client.Inbound(r.Context(), producer.InboundOptions{}) {
@@ -46,7 +46,7 @@ func (r *rig) inbound() (all []producer.Inbound) {
 	return all
 }
 
-// say posts a message to the door of an account at Africa's Talking.
+// The method "say" posts a message to the door of an account at Africa's Talking.
 func (r *rig) say(account, id, from, to, text string) int {
 	r.Helper()
 	return r.post("/callbacks/"+account+"/"+firstSecret+"/inbound", "id", id, "from", from, "to", to, "text", text, "date", "2026-11-28T09:00:00Z").Code
@@ -119,7 +119,7 @@ func (o *postOrder) end(id string) {
 	}
 }
 
-// check reports a message that is missing or doubled in the inbox. It also reports a message at the
+// The method "check" reports a message that is missing or doubled in the inbox. It also reports a message at the
 // wrong place: if message A was answered before message B was posted, A must be before B.
 func (o *postOrder) check(t *testing.T, all []producer.Inbound, want int) {
 	t.Helper()

@@ -104,7 +104,8 @@ func (r *rig) ok(err error) {
 	}
 }
 
-// post posts a form of alternating names and values to a path, and returns the answer.
+// The method "post" posts a form to a path, and returns the answer. The parameter "fields" has names and values in
+// turn.
 func (r *rig) post(path string, fields ...string) *httptest.ResponseRecorder {
 	r.Helper()
 	form := url.Values{}

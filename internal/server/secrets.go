@@ -20,8 +20,8 @@ const (
 // same time.
 type padded [maxSecret + 2]byte
 
-// pad returns the padded form of a text. Two texts of at most maxSecret bytes have the same form
-// only if they are equal. The form of a longer text differs from that of every secret.
+// The function "pad" returns the padded form of a text. Two texts of at most maxSecret bytes have the same form only
+// if they are equal. The form of a longer text differs from that of every secret.
 func pad(text string) (p padded) {
 	copy(p[:maxSecret], text)
 	p[maxSecret] = byte(min(len(text), maxSecret+1))
@@ -49,8 +49,8 @@ func newSecretSet(secrets []providers.Secret) (s secretSet, err error) {
 	return s, nil
 }
 
-// match reports whether the candidate is one of the secrets. It takes the same time for all
-// candidates and secrets.
+// The method "match" reports whether the candidate is one of the secrets. It takes the same time for all candidates
+// and secrets.
 func (s *secretSet) match(candidate string) bool {
 	p, found := pad(candidate), 0
 	for i := range s.secrets {

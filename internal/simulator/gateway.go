@@ -144,7 +144,7 @@ func (d *Gateway) Stats() Stats {
 	return d.state.server.stats(&d.state.counters, d.state.credit, &d.requests, &d.calls, &d.faultCount, &d.ambiguous)
 }
 
-// reset restores the initial state. The caller holds the server's lock.
+// The method "reset" restores the initial state. The caller holds the server's lock.
 func (d *Gateway) reset() {
 	for _, n := range []*atomic.Int64{&d.requests, &d.calls, &d.faultCount, &d.ambiguous} {
 		n.Store(0)

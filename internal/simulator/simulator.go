@@ -152,8 +152,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// exchange reads a request and replies to it. If a fault is set for the request, exchange injects
-// the fault.
+// The method "exchange" reads a request and replies to it. If a fault is set for the request, exchange injects the
+// fault.
 func (s *Server) exchange(w http.ResponseWriter, r *http.Request, e routedEndpoint) {
 	buf := buffers.Get().(*bytes.Buffer)
 	buf.Reset()
@@ -188,8 +188,8 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, e routedEndpoi
 	write(w, a)
 }
 
-// read reads a request's body into buf. If the client disconnects meanwhile, read aborts the
-// request, and the gateway accepts nothing.
+// The method "read" reads a request's body into buf. If the client disconnects meanwhile, the method aborts the request,
+// and the gateway accepts nothing.
 func (s *Server) read(r *http.Request, buf *bytes.Buffer) {
 	if _, err := buf.ReadFrom(io.LimitReader(r.Body, 1<<20)); err != nil {
 		panic(http.ErrAbortHandler)
@@ -216,7 +216,7 @@ func (s *Server) countFault(d *Gateway, f fault) {
 	}
 }
 
-// sleep waits until the latency has passed, the client has disconnected or the server is closed.
+// The method "sleep" waits until the latency has passed, the client has disconnected or the server is closed.
 func (s *Server) sleep(r *http.Request) {
 	d := time.Duration(s.latency.Load())
 	if d <= 0 {

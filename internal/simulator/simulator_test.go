@@ -19,13 +19,13 @@ import (
 // vendors are the simulators that the tests of the server use.
 var vendors = map[string]simulator.NewVendor{"kobo": kobosim.New, "qserve": qservesim.New}
 
-// start starts a server for the simulator. It returns the server and its address.
+// The function "start" starts a server for the simulator. It returns the server and its address.
 func start(t testing.TB, o simulator.Options) (*simulator.Server, string) {
 	t.Helper()
 	return simulatortest.Start(t, o, vendors)
 }
 
-// call returns a valid send request to KoboMobile whose idempotency key depends on n.
+// The function "call" returns a valid send request to KoboMobile whose idempotency key depends on n.
 func call(n int, to ...string) url.Values {
 	return url.Values{
 		"user": {"demo"}, "pass": {"demopass"}, "from": {"Testing"}, "to": {strings.Join(to, ",")}, "msg": {"Hello"},

@@ -30,7 +30,7 @@ func (d *State) Seed() uint64 { return d.server.options.Seed }
 // If it is false, a vendor must not keep messages either.
 func (d *State) Counting() bool { return !d.server.options.NoCount }
 
-// reset restores the initial state.
+// The method "reset" restores the initial state.
 func (d *State) reset() {
 	d.credit = d.server.options.Credit
 	if d.credit == 0 {

@@ -33,8 +33,8 @@ type failoverPlace struct {
 
 func (m *failoverState) newSweep() { m.accounts = map[string]accounts.Account{} }
 
-// account returns the state of the account with the given name. It reads each state once a sweep.
-// For an account that no worker has published, it returns the zero Account and no error.
+// The method "account" returns the state of the account with the given name. It reads each state once a sweep. For an
+// account that no worker has published, it returns the zero Account and no error.
 func (m *failoverState) account(ctx context.Context, store *accounts.Store, name string) (accounts.Account, error) {
 	if a, ok := m.accounts[name]; ok {
 		return a, nil
@@ -226,10 +226,9 @@ func (m *failoverRun) moveBatch(ctx context.Context, batch string, now time.Time
 	return m.sweeper.Waker.All(ctx, m.id, m.camp, wakes)
 }
 
-// target returns the index of the account to which a recipient moves. It is the first account of
-// the route that can take work, accepts the body, and has not had the recipient before. If this
-// account has no room, or if no account fits, target returns -1, and the recipient stays where
-// it is.
+// The method "target" returns the index of the account to which a recipient moves. It is the first account of the
+// route that can take work, accepts the body, and has not had the recipient before. If this account has no room, or
+// if no account fits, target returns -1, and the recipient stays where it is.
 func (m *failoverRun) target(p campaign.Planned, body string, been []int) int {
 	for _, name := range planning.RouteOf(m.camp.Snapshot, p.MSISDN.String()) {
 		n := planning.AccountNumber(m.camp.Snapshot, name)

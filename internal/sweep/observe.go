@@ -25,7 +25,7 @@ type invariantCheck struct {
 	deepAt   time.Time
 }
 
-// observe checks the counts of a campaign, and counts the campaign in the census.
+// The method "observe" checks the counts of a campaign, and counts the campaign in the census.
 func (s *Sweeper) observe(ctx context.Context, sum ledger.Summary) error {
 	c := sum.Counts
 	if c.Pending+c.Accepted+c.Delivered+c.Undelivered+c.Rejected+c.Unknown+c.Skipped != c.Total || anyNegative(c) {
@@ -41,7 +41,7 @@ func anyNegative(c campaign.Counts) bool {
 	return min(c.Pending, c.Accepted, c.Delivered, c.Undelivered, c.Rejected, c.Unknown, c.Skipped) < 0
 }
 
-// breach counts and logs the first breach of a campaign.
+// The method "breach" counts and logs the first breach of a campaign.
 func (s *Sweeper) breach(id, what string) {
 	if s.invariant.breached[id] {
 		return
@@ -81,8 +81,8 @@ func (s *Sweeper) ended(ctx context.Context, e ledger.IndexEntry, sum ledger.Sum
 	return nil
 }
 
-// shrink deletes the text of a campaign that has ended, if its spec asks for the deletion. If the campaign is a
-// single message, shrink archives it. It returns how the campaign leaves the open index.
+// The method "shrink" deletes the text of a campaign that has ended, if its spec asks for the deletion. If the
+// campaign is a single message, the method archives it. It returns how the campaign leaves the open index.
 func (s *Sweeper) shrink(ctx context.Context, sum ledger.Summary) (remove func(context.Context, ledger.IndexEntry) error, err error) {
 	index := s.Ledger.Index()
 	if sum.Archived {

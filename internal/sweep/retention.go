@@ -17,9 +17,8 @@ const (
 	retireEvery = time.Minute
 )
 
-// retire deletes campaigns and single messages whose retention is over. It spends at most
-// retireFor on each kind. The result "more" is true if some of these campaigns or messages may
-// be left.
+// The method "retire" deletes campaigns and single messages whose retention is over. It spends at most retireFor on
+// each kind. The result "more" is true if some of these campaigns or messages may be left.
 func (s *Sweeper) retire(ctx context.Context, now time.Time) (more bool, err error) {
 	before := now.Add(-s.Retention())
 	more, err = s.retireKind(ctx, false, before)

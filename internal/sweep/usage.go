@@ -33,8 +33,8 @@ func (u *accountUsage) note(id string, sum ledger.Summary) {
 	(*u)[id] = accountsInUse(sum)
 }
 
-// count returns how many campaigns share each account. If no sweep has seen a campaign yet, the
-// campaign is counted for every account.
+// The method "count" returns how many campaigns share each account. If no sweep has seen a campaign yet, the campaign
+// is counted for every account.
 func (u accountUsage) count(open []ledger.IndexEntry, served []string) map[string]int {
 	n, unseen := map[string]int{}, 0
 	for _, e := range open {

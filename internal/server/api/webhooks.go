@@ -126,7 +126,7 @@ func (a *API) addWebhooks() {
 			a.record(ctx, "webhook.test", in.Name, "")
 			return &pingOutput{got}, nil
 		})
-	huma.Register(a.huma, operation("enable-webhook", http.MethodPost, "/v1/webhooks/{name}/enable", "Enable a webhook that a 410 or many failures have disabled", keys.ScopeAdmin, status(http.StatusNoContent)),
+	huma.Register(a.huma, operation("enable-webhook", http.MethodPost, "/v1/webhooks/{name}/enable", "Deliver events again to a webhook that got a 410 or failed often", keys.ScopeAdmin, status(http.StatusNoContent)),
 		func(ctx context.Context, in *webhookInput) (*noOutput, error) {
 			return a.changed(ctx, "webhook.enable", in.Name, "", a.Webhooks.Enable(ctx, in.Name))
 		})

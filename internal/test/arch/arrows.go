@@ -24,7 +24,7 @@ type arrows struct {
 	uses  [][][]string // uses[a][b] are the names declared in file b that file a uses, sorted
 }
 
-// count returns the number of arrows.
+// The method "count" returns the number of arrows.
 func (a arrows) count() int {
 	n := 0
 	for from := range a.files {
@@ -37,7 +37,7 @@ func (a arrows) count() int {
 	return n
 }
 
-// upwards returns how many arrows lead to a file that is earlier in the order.
+// The method "upwards" returns how many arrows lead to a file that is earlier in the order.
 func (a arrows) upwards(order []int) int {
 	n := 0
 	for place, from := range order {

@@ -45,8 +45,9 @@ func TestArrows_RunDownwards(t *testing.T) {
 	}
 }
 
-// refuse returns the reason why the rule forbids the given numbers of arrows, or "" if the rule allows these numbers.
-// The parameter "up" is the number of upward arrows, and the parameter "all" is the number of all arrows.
+// The method "refuse" returns the reason why the rule forbids the given numbers of arrows, or "" if the rule allows
+// these numbers. The parameter "up" is the number of upward arrows, and the parameter "all" is the number of all
+// arrows.
 func (r arrowRule) refuse(up, all int) string {
 	switch few := 10*up <= all; {
 	case few && r.upwards > 0:

@@ -15,9 +15,8 @@ import (
 // code matches text between backquotes, such as a name in the last column of the glossary.
 var code = regexp.MustCompile("`([^`]+)`")
 
-// declared returns the names that Go files declare, exported or not: types, functions, constants
-// and variables, and fields and methods as "Type.Member". It reads the files whose paths match the
-// parameter "pattern".
+// The function "declared" returns the names that Go files declare, exported or not: types, functions, constants and
+// variables, and fields and methods as "Type.Member". It reads the files whose paths match the parameter "pattern".
 func declared(t *testing.T, pattern string) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// matches reports whether a folder matches the pattern of a folderRule.
+// The function "matches" reports whether a folder matches the pattern of a folderRule.
 func matches(pattern, folder string) bool {
 	ok, err := path.Match(pattern, folder)
 	return ok && err == nil
 }
 
-// reaches reports whether an import path is equal to the path in the parameter "forbidden", or is below that
-// path.
+// The function "reaches" reports whether an import path is equal to the path in the parameter "forbidden", or is
+// below that path.
 func reaches(name, forbidden string) bool {
 	return name == forbidden || strings.HasPrefix(name, strings.TrimSuffix(forbidden, "/")+"/")
 }

@@ -87,7 +87,7 @@ func TestSleep_NotInTests(t *testing.T) {
 	}
 }
 
-// sleeps returns the positions, as "FILE:LINE", at which a file uses time.Sleep.
+// The function "sleeps" returns the positions, as "FILE:LINE", at which a file uses time.Sleep.
 func sleeps(file parsed) (at []string) {
 	ast.Inspect(file.File, func(n ast.Node) bool {
 		if x, ok := n.(*ast.SelectorExpr); ok && is(x, "time", "Sleep") {

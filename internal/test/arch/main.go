@@ -42,7 +42,7 @@ func main() {
 	}
 }
 
-// run prints the arrows of the package in each of the folders.
+// The function "run" prints the arrows of the package in each of the folders.
 func run(out io.Writer, folders []string) error {
 	if len(folders) == 0 {
 		return errors.New("name at least one folder, e.g. internal/ledger")
@@ -58,8 +58,8 @@ func run(out io.Writer, folders []string) error {
 	return w.Flush()
 }
 
-// print writes the files of the folder with their arrows, in the order that the function order() finds, and then
-// the numbers of files and arrows.
+// The method "print" writes the files of the folder with their arrows, in the order that the function order() finds,
+// and then the numbers of files and arrows.
 func (a arrows) print(w io.Writer, folder string) {
 	order := a.order()
 	for place, from := range order {

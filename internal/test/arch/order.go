@@ -11,7 +11,7 @@ import (
 // minimalOrder. A group of 18 files needs 18 times 2^18 steps.
 const exactly = 18
 
-// order returns the indexes of the files in the order with the fewest upward arrows. It puts a file
+// The method "order" returns the indexes of the files in the order with the fewest upward arrows. It puts a file
 // before the files that it uses, wherever that is possible.
 func (a arrows) order() []int {
 	var order []int
@@ -29,9 +29,8 @@ func (a arrows) order() []int {
 // "used", and 0 otherwise.
 func (a arrows) arrow(user, used int) int { return min(len(a.uses[user][used]), 1) }
 
-// groups returns the strongly connected components: two files are in one group if each
-// of them uses the other, directly or through other files. No arrow leads from a group
-// to an earlier group.
+// The method "groups" returns the strongly connected components: two files are in one group if each of them uses the
+// other, directly or through other files. No arrow leads from a group to an earlier group.
 func (a arrows) groups() [][]int {
 	n := len(a.files)
 	reach := make([][]bool, n)
@@ -125,8 +124,8 @@ func (a arrows) searchedOrder(group []int) []int {
 	return best
 }
 
-// improve moves one file of the list "order" at a time to the place with the fewest upward arrows. It stops
-// when no move of a single file lowers the number of upward arrows.
+// The method "improve" moves one file of the list "order" at a time to the place with the fewest upward arrows. It
+// stops when no move of a single file lowers the number of upward arrows.
 func (a arrows) improve(order []int) {
 	for moved := true; moved; {
 		moved = false

@@ -26,7 +26,7 @@ func (p parsed) at(n ast.Node) string {
 	return fmt.Sprintf("%s:%d", p.name, p.set.Position(n.Pos()).Line)
 }
 
-// parse parses the text of a Go file. The parameter "name" is the path of the file from the root of
+// The function "parse" parses the text of a Go file. The parameter "name" is the path of the file from the root of
 // the repository.
 func parse(t *testing.T, name, text string) parsed {
 	t.Helper()
@@ -113,7 +113,7 @@ func undocumented(file parsed) []string {
 	return missing
 }
 
-// receiver returns the name of the type that a method belongs to.
+// The function "receiver" returns the name of the type that a method belongs to.
 func receiver(d *ast.FuncDecl) string { return typeName(d.Recv.List[0].Type) }
 
 // typeName returns the name of a type of the same package, without "*" and without type arguments.
@@ -205,7 +205,7 @@ func TestScripts_BeginWithTheirSignature(t *testing.T) {
 	}
 }
 
-// unsigned returns the parts of the signature (KEYS, ARGV and the result) that are missing in the
+// The function "unsigned" returns the parts of the signature (KEYS, ARGV and the result) that are missing in the
 // first comment of a script.
 func unsigned(script string) []string {
 	var top strings.Builder

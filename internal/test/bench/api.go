@@ -227,7 +227,7 @@ func (g *stampGateway) at(number string) time.Time {
 	return g.times[number]
 }
 
-// await waits until n numbers have arrived.
+// The method "await" waits until n numbers have arrived.
 func (g *stampGateway) await(ctx context.Context, n int) error {
 	for range 3000 {
 		g.mu.Lock()

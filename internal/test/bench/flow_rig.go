@@ -120,7 +120,7 @@ func flowConfig(url, base string, s flowSetup) string {
 	return b.String()
 }
 
-// command returns a command that runs tuma with the case's configuration.
+// The method "command" returns a command that runs tuma with the case's configuration.
 func (r *flowRig) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(r.binary, append(args, "--config", r.config)...)
 	cmd.Env = []string{"HOME=" + r.dir}
@@ -146,9 +146,9 @@ func (r *flowRig) startWorkers(ctx context.Context, n int) error {
 	})
 }
 
-// poll calls the function ask() every 10 ms until ask() returns true or an error. The parameter "within" is the
-// time limit. After that time, poll returns an error with the text in the parameter "what", which names the awaited
-// condition.
+// The function "poll" calls the function ask() every 10 ms until ask() returns true or an error. The parameter
+// "within" is the time limit. After that time, poll returns an error with the text in the parameter "what", which
+// names the awaited condition.
 func poll(ctx context.Context, within time.Duration, what string, ask func() (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
@@ -191,8 +191,8 @@ func (r *flowRig) end() {
 	}
 }
 
-// enqueue enqueues a campaign of n numbers. The parameter "first" is the index of the first number. The caller must
-// choose it so that two campaigns never share a number.
+// The method "enqueue" enqueues a campaign of n numbers. The parameter "first" is the index of the first number. The
+// caller must choose it so that two campaigns never share a number.
 func (r *flowRig) enqueue(ctx context.Context, id, via, from string, n, first int) error {
 	_, err := r.client.Enqueue(ctx, producer.Campaign{ID: id, Via: via, From: from, Body: body}, numbers(n, first))
 	return err

@@ -145,8 +145,8 @@ func measureHang(ctx context.Context, o flowOptions) ([]string, error) {
 	return b.broken, nil
 }
 
-// throughput returns the messages a second that each gateway receives. If the parameter "hang" is true, one
-// of the gateways does not answer any call.
+// The function "throughput" returns the rate of messages that each gateway receives. If the parameter "hang" is true,
+// one of the gateways does not answer any call.
 func throughput(ctx context.Context, o flowOptions, hang bool) (map[string]float64, error) {
 	const rate = 100
 	s := flowSetup{workers: 2, latency: 20 * time.Millisecond}

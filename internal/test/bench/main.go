@@ -71,7 +71,7 @@ func run(ctx context.Context, args []string) error {
 	return compare(ctx, o)
 }
 
-// compare runs the bare loop and Tuma in turn and prints medians.
+// The function "compare" runs the bare loop and Tuma in turn and prints medians.
 func compare(ctx context.Context, o options) error {
 	file := filepath.Join(o.dir, "recipients.csv")
 	if err := writeRecipients(file, o.n); err != nil {

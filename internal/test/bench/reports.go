@@ -87,7 +87,7 @@ func reportsRole(ctx context.Context, args []string) (err error) {
 	return errors.Join(append(failed, x.callbacks(ctx))...)
 }
 
-// start builds tuma, and starts Redis and the sandbox. The returned function end() ends all of them.
+// The method "start" builds tuma, and starts Redis and the sandbox. The returned function end() ends all of them.
 func (x *reportsBench) start(ctx context.Context) (end func(), err error) {
 	var started []interface{ end() }
 	end = func() {
@@ -121,8 +121,8 @@ func (x *reportsBench) start(ctx context.Context) (end func(), err error) {
 	return end, l.Close()
 }
 
-// run starts a tuma command that runs until the caller ends it. The parameter "reports" is the setting of the
-// account.
+// The method "run" starts a tuma command that runs until the caller ends it. The parameter "reports" is the setting
+// of the account.
 func (x *reportsBench) run(reports string, args ...string) (child, error) {
 	file := filepath.Join(x.dir, reports+".yaml")
 	text := fmt.Sprintf("redis: {url: '%s', unsafe: true}\ndefault_country: KE\nwindows: off\naccounts:\n  at:\n    provider: africastalking\n    base_url: %s/africastalking\n"+
@@ -139,7 +139,7 @@ func (x *reportsBench) run(reports string, args ...string) (child, error) {
 // Redis.
 type sent struct{ wall, worker, redis time.Duration }
 
-// send sends a campaign to n numbers.
+// The method "send" sends a campaign to n numbers.
 func (x *reportsBench) send(ctx context.Context, reports, id string) (s sent, err error) {
 	if err := x.redis.client.FlushAll(ctx).Err(); err != nil {
 		return s, err
@@ -186,8 +186,8 @@ func (x *reportsBench) send(ctx context.Context, reports, id string) (s sent, er
 	return s, err
 }
 
-// throughput sends campaigns with and without the index in turn. It takes the best round of each kind. It
-// returns the throughput with the index, divided by the throughput without the index. Redis keeps the last
+// The method "throughput" sends campaigns with and without the index in turn. It takes the best round of each kind.
+// It returns the throughput with the index, divided by the throughput without the index. Redis keeps the last
 // campaign, which has the index.
 func (x *reportsBench) throughput(ctx context.Context) (float64, error) {
 	best := map[string]time.Duration{}
@@ -302,7 +302,7 @@ func (x *reportsBench) allApplied(ctx context.Context, n int) error {
 // mostRequests is the maximum number of reports that are posted.
 const mostRequests = 300_000
 
-// requests returns the HTTP requests of the reports about the last campaign, shuffled.
+// The method "requests" returns the HTTP requests of the reports about the last campaign, shuffled.
 func (x *reportsBench) requests(ctx context.Context) (out [][]byte, err error) {
 	c, err := producer.New(x.redis.client)
 	if err != nil {

@@ -31,7 +31,7 @@ func newPoster(ctx context.Context, address string) (*poster, error) {
 	return &poster{conn, bufio.NewReader(conn)}, nil
 }
 
-// post sends a request and reads the answer, which must have a 2xx status.
+// The method "post" sends a request and reads the answer, which must have a 2xx status.
 func (p *poster) post(request []byte) error {
 	if _, err := p.conn.Write(request); err != nil {
 		return err

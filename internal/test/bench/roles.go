@@ -65,7 +65,7 @@ func sandboxRole(ctx context.Context, args []string) error {
 	return nil
 }
 
-// recipients yields the recipients of a CSV. The second column has the numbers. If fields is true,
+// recipients yields the recipients of a CSV. The second column has the numbers. If "fields" is true,
 // each recipient has one merge field, called "name", with the value of the first column.
 func recipients(file string, fields bool) iter.Seq2[producer.Recipient, error] {
 	return func(yield func(producer.Recipient, error) bool) {

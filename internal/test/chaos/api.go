@@ -43,7 +43,7 @@ type apiReceipt struct {
 	Created time.Time `json:"created_at"`
 }
 
-// errRefused means that a repetition of the request would be refused, too.
+// errRefused means that the HTTP API would also refuse a repetition of the request.
 var errRefused = errors.New("the HTTP API refused a valid request")
 
 // newAPIClient makes an API key with the command `tuma keys create`.
@@ -62,7 +62,7 @@ func (r *chaosRun) newAPIClient(ctx context.Context, config string) (*apiClient,
 	return &apiClient{key: strings.TrimSpace(string(key)), address: r.relay.address, client: &http.Client{Transport: transport, Timeout: apiTimeout}}, nil
 }
 
-// request returns the path and the body of the request that enqueues a campaign, or a message.
+// The method "request" returns the path and the body of the request that enqueues a campaign, or a message.
 func (c *campaign) request(spec producer.Campaign) (path string, body []byte, err error) {
 	if c.message {
 		body, err = json.Marshal(map[string]any{"to": fmt.Sprint(c.first), "via": spec.Via, "body": spec.Body})

@@ -51,7 +51,7 @@ func (a *audit) breach(format string, args ...any) {
 }
 
 // checkRow compares one result with the gateway. The parameter "got" is how often the gateway accepted the number
-// of the result, and want is the number that was enqueued. If sure is true, the recipient must not be unknown.
+// of the result. "want" is the number that was enqueued. If "sure" is true, the recipient must not be unknown.
 // The function exposed() reports whether the call with an idempotency key may end unknown.
 func (a *audit) checkRow(campaign string, r producer.Result, want uint64, got int, sure bool, exposed func(uuid string) bool) {
 	a.recipients++
@@ -122,7 +122,7 @@ func (a *audit) checkDelivery(campaign string, r producer.Result, w lastWord) {
 }
 
 // checkOptOut compares one result with the opt-out of its number, and with the calls to the
-// number that reached the gateway. got is how often the gateway accepted the number.
+// number that reached the gateway. The parameter "got" is how often the gateway accepted the number.
 func (a *audit) checkOptOut(campaign string, r producer.Result, got int, is numberHistory) {
 	what := fmt.Sprintf("%s row %d is %s (%s %s %s)", campaign, r.Row, r.Status, r.Reason, r.Code, r.MessageUUID)
 	if got > 0 && len(is.calls) == 0 {
@@ -165,7 +165,7 @@ type gatewayCounts struct {
 	broken int
 }
 
-// finish compares what the audit has counted in the results of all campaigns with the counts of the
+// The method "finish" compares what the audit has counted in the results of all campaigns with the counts of the
 // gateway.
 func (a *audit) finish(b gatewayCounts) {
 	if b.numbers != a.numbers {

@@ -61,12 +61,12 @@ func (c *campaign) recipients() iter.Seq2[producer.Recipient, error] {
 	}
 }
 
-// repeats are the ways in which a gateway answers a repeated idempotency key. The campaigns of a
+// The variable "repeats" lists the ways in which a gateway answers a repeated idempotency key. The campaigns of a
 // gateway with keys use them in turn.
 var repeats = []simulator.Repeat{simulator.RepeatAccepts, simulator.RepeatAll, simulator.RepeatAccepts, simulator.RepeatError}
 
-// traffic sends the campaigns of a run: at each gateway, as many at a time as concurrentCampaigns
-// returns. Safe for concurrent use.
+// traffic sends the campaigns of a run. The function concurrentCampaigns() returns how many campaigns a gateway gets
+// at a time. Safe for concurrent use.
 type traffic struct {
 	// client enqueues through the proxy, so faults of the connection to Redis affect it. watcher
 	// reads from Redis directly.
@@ -95,7 +95,7 @@ type traffic struct {
 	breaches []string
 }
 
-// open returns the IDs of the campaigns that are enqueued and have not ended.
+// The method "open" returns the IDs of the campaigns that are enqueued and have not ended.
 func (t *traffic) open() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -126,7 +126,7 @@ func (t *traffic) notEnded() []string {
 // also come after the end of a campaign.
 const recent = 10
 
-// sampled returns the IDs of the open campaigns, and of the last campaigns that have ended.
+// The method "sampled" returns the IDs of the open campaigns, and of the last campaigns that have ended.
 func (t *traffic) sampled() (ids []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -142,7 +142,7 @@ func (t *traffic) sampled() (ids []string) {
 	return ids
 }
 
-// progress reports whether a campaign is enqueued, and whether it has ended.
+// The method "progress" reports whether a campaign is enqueued, and whether it has ended.
 func (t *traffic) progress(c *campaign) (enqueued, ended bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -200,7 +200,7 @@ func (t *traffic) add(c *campaign, block int) *campaign {
 	return c
 }
 
-// subscriber returns a number that is in no campaign.
+// The method "subscriber" returns a number that is in no campaign.
 func (t *traffic) subscriber() uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -31,7 +31,7 @@ func startChild(log string, env []string, name string, args ...string) (*child, 
 	return c, err
 }
 
-// kill sends SIGKILL to the process and returns when the process has ended.
+// The method "kill" sends SIGKILL to the process and returns when the process has ended.
 func (c *child) kill() error {
 	c.expected.Store(true)
 	return c.Kill()

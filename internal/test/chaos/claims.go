@@ -199,7 +199,7 @@ func (c *claims) orphans(ctx context.Context, of []claim) ([]claim, error) {
 	return left, nil
 }
 
-// resolved reports whether none of the claims is submitting or in doubt any more.
+// The method "resolved" reports whether none of the claims is submitting or in doubt any more.
 func (c *claims) resolved(ctx context.Context, of []claim) (bool, error) {
 	now, err := c.records(ctx, of)
 	if err != nil {

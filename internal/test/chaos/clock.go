@@ -101,7 +101,7 @@ func goroot(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// build builds a command without cgo, as releases are built.
+// The function "build" builds a command without cgo, as releases are built.
 func build(ctx context.Context, binary, pkg string, flags ...string) error {
 	cmd := exec.CommandContext(ctx, "go", append(append([]string{"build", "-o", binary}, flags...), pkg)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")

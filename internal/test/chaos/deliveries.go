@@ -51,7 +51,7 @@ func newDeliveryLog(breach func(string, ...any)) *deliveryLog {
 	return &deliveryLog{breach: breach, promised: map[uint64]string{}, seen: map[string]map[int]string{}, most: map[string]finals{}}
 }
 
-// answered records the answer to a delivery report of Africa's Talking.
+// The method "answered" records the answer to a delivery report of Africa's Talking.
 func (d *deliveryLog) answered(form url.Values, status int) {
 	number, err := strconv.ParseUint(strings.TrimPrefix(form.Get("phoneNumber"), "+"), 10, 64)
 	word := form.Get("status")
@@ -71,7 +71,7 @@ func (d *deliveryLog) promiseOf(number uint64) string {
 	return d.promised[number]
 }
 
-// see compares a result with the final status that an earlier read of the results has shown.
+// The method "see" compares a result with the final status that an earlier read of the results has shown.
 func (d *deliveryLog) see(campaign string, r producer.Result) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -52,7 +52,7 @@ func newInboundLog() *inboundLog {
 	return &inboundLog{messages: map[string]*incoming{}, listed: map[uint64]bool{}}
 }
 
-// begin records a message whose posts begin now, and gives it an ID.
+// The method "begin" records a message whose posts begin now, and gives it an ID.
 func (l *inboundLog) begin(account string, from uint64, word string) *incoming {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -61,7 +61,7 @@ func (l *inboundLog) begin(account string, from uint64, word string) *incoming {
 	return m
 }
 
-// answered records the answer to a post of a message.
+// The method "answered" records the answer to a post of a message.
 func (l *inboundLog) answered(m *incoming, status int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -73,7 +73,7 @@ func (l *inboundLog) answered(m *incoming, status int) {
 	}
 }
 
-// expect records whether a number must be on the suppression list at the end.
+// The method "expect" records whether a number must be on the suppression list at the end.
 func (l *inboundLog) expect(number uint64, isListed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -87,7 +87,7 @@ func (l *inboundLog) hasFailed(m *incoming) bool {
 	return m.failed
 }
 
-// text returns the text of a message.
+// The method "text" returns the text of a message.
 func (m *incoming) text() string {
 	switch m.word {
 	case wordStop:
@@ -166,7 +166,7 @@ func (r *chaosRun) runSubscriber(ctx context.Context, account string, over <-cha
 	}
 }
 
-// converse sends a STOP, and half of the time a START and perhaps another STOP.
+// The method "converse" sends a STOP, and half of the time a START and perhaps another STOP.
 func (r *chaosRun) converse(ctx context.Context, account string, from uint64) {
 	m, ok := r.send(ctx, account, from, wordStop)
 	if !ok {
@@ -291,7 +291,7 @@ func (b *noticed) add(format string, args ...any) {
 	}
 }
 
-// counts returns how many messages were posted, and how many of them had an opt-out or opt-in word.
+// The method "counts" returns how many messages were posted, and how many of them had an opt-out or opt-in word.
 func (l *inboundLog) counts() (all, words int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -28,8 +28,8 @@ type tally struct {
 // span is the time from the start to the end of one fault. The field "to" is zero while the fault lasts.
 type span struct{ from, to time.Time }
 
-// begin counts one fault of a name and records its start. The caller calls the returned function over() when the
-// fault ends.
+// The method "begin" counts one fault of a name and records its start. The caller calls the returned function over()
+// when the fault ends.
 func (t *tally) begin(name string) (over func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -97,7 +97,7 @@ func (s *injector) injectAll(events []faultEvent) {
 	s.running.Wait()
 }
 
-// wait waits for d. It returns false at once when the time for faults is up.
+// The method "wait" waits for d. It returns false when the time for faults is up, without waiting any longer.
 func (s *injector) wait(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -270,8 +270,8 @@ func (s *injector) breakRedis(e faultEvent) {
 	over()
 }
 
-// fill lowers Redis's maxmemory below the memory in use, so that Redis refuses writes for
-// the event's duration.
+// The method "fill" lowers Redis's maxmemory below the memory in use, so that Redis refuses writes for the event's
+// duration.
 func (s *injector) fill(e faultEvent) {
 	over := s.injected.begin(e.name())
 	defer over()

@@ -166,8 +166,8 @@ func parse(args []string) (options, error) {
 	return o, nil
 }
 
-// run runs the command with its arguments and prints to out. It returns errBroken, wrapped,
-// if a promise was broken.
+// The function "run" runs the command with its arguments and prints to out. Its error wraps errBroken if a promise
+// was broken.
 func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	o, err := parse(args)
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 // report is matched again.
 const settleWithin = 8 * time.Minute
 
-// play runs the workers, the campaigns and the faults, and returns the report. It returns
-// an error if a process cannot be started or ctx ends.
+// The method "play" runs the workers, the campaigns and the faults, and returns the report. It returns an error if a
+// process cannot be started or ctx ends.
 func (r *chaosRun) play(ctx context.Context) (*report, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -106,7 +106,7 @@ func (r *chaosRun) settle(ctx context.Context, calm, ended <-chan struct{}) (*re
 	return r.report(ctx, time.Since(mended))
 }
 
-// progress prints a line about the run every 15 s, or every 5 s with -v, until ctx ends.
+// The method "progress" prints a line about the run every 15 s, or every 5 s with -v, until ctx ends.
 func (r *chaosRun) progress(ctx context.Context) {
 	every := 15 * time.Second
 	if r.verbose {

@@ -53,8 +53,8 @@ func (p *pollLog) busiest(gateway string) (all, inSecond int) {
 	return len(times), inSecond
 }
 
-// check returns the broken promises: gateways that got more requests in a second than report_rate allows. The budget
-// has no burst.
+// The method "check" returns the broken promises: gateways that got more requests in a second than report_rate
+// allows. The budget has no burst.
 func (p *pollLog) check() (breaches []string) {
 	for _, name := range polled {
 		if _, most := p.busiest(name); most > reportRate {

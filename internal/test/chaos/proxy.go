@@ -47,7 +47,7 @@ func newProxy(target string) (*proxy, error) {
 
 func (p *proxy) address() string { return p.listener.Addr().String() }
 
-// close closes the proxy and every connection through it, and waits for its goroutines.
+// The method "close" closes the proxy and every connection through it, and waits for its goroutines.
 func (p *proxy) close() error {
 	err := p.listener.Close()
 	p.mu.Lock()
@@ -119,7 +119,7 @@ func (p *proxy) over(x *pair) {
 	p.end(x)
 }
 
-// end closes a pair's connections. The caller holds p.mu.
+// The method "end" closes a pair's connections. The caller holds p.mu.
 func (p *proxy) end(x *pair) {
 	if x.closed {
 		return
@@ -147,8 +147,8 @@ func (p *proxy) copyAnswers(x *pair) {
 	}
 }
 
-// allow waits while answers are held back. It returns how many of n bytes may pass, and
-// whether the connection is cut after them.
+// The method "allow" waits while answers are held back. It returns how many of n bytes may pass, and whether the
+// connection is cut after them.
 func (p *proxy) allow(x *pair, n int) (pass int, cut bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -63,7 +63,7 @@ func startRedis(ctx context.Context, dir, fsync string) (*redisServer, error) {
 
 func (s *redisServer) address() string { return net.JoinHostPort("127.0.0.1", s.port) }
 
-// start starts the process, and returns when it has loaded its append-only file and answers.
+// The method "start" starts the process, and returns when it has loaded its append-only file and answers.
 func (s *redisServer) start(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,8 +79,8 @@ func (s *redisServer) start(ctx context.Context) error {
 	return nil
 }
 
-// ready waits until the redis-server that start() started answers. It returns an error if another process answers at
-// the port.
+// The method "ready" waits until the redis-server that start() started answers. It returns an error if another
+// process answers at the port.
 func (s *redisServer) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()

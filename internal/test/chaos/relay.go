@@ -86,10 +86,10 @@ func (x *relay) pass(ctx context.Context, account, kind, method, query string, b
 	return status
 }
 
-// address returns the address of one of the processes.
+// The method "address" returns the address of one of the processes.
 func (x *relay) address() string { return x.addresses[rand.IntN(len(x.addresses))] }
 
-// readiness returns the status of a process' /readyz.
+// The method "readiness" returns the status of a process' /readyz.
 func (x *relay) readiness(ctx context.Context, address string) (int, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz", nil)
 	if err != nil {

@@ -77,8 +77,8 @@ func (r *chaosRun) report(ctx context.Context, settled time.Duration) (*report, 
 	return out, nil
 }
 
-// broken returns how many calls the gateway left in doubt, or answered after the caller had
-// closed the connection.
+// The method "broken" returns how many calls the gateway left in doubt, or answered after the caller had closed the
+// connection.
 func (r *report) broken(gateway string) int {
 	return int(r.gateway.Gateway(gateway).Stats().Ambiguous + r.callersGone[gateway].Load())
 }

@@ -288,8 +288,7 @@ func concurrentCampaigns(gateway string) int {
 	return 2
 }
 
-// close ends everything that the run has started. It deletes the run's keys from the
-// database of -redis.
+// The method "close" ends everything that the run has started. It deletes the run's keys from the database of -redis.
 func (r *chaosRun) close() error {
 	var errs []error
 	for _, s := range slices.Concat(r.slots, r.serveSlots) {
@@ -318,7 +317,7 @@ func (r *chaosRun) close() error {
 	return errors.Join(errs...)
 }
 
-// wipe deletes all keys that match a pattern.
+// The method "wipe" deletes all keys that match a pattern.
 func (r *chaosRun) wipe(ctx context.Context, pattern string) error {
 	for keys := r.direct.Scan(ctx, 0, pattern, 1000); ; {
 		page, cursor, err := keys.Result()

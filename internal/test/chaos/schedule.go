@@ -51,7 +51,7 @@ type faultEvent struct {
 	alone       bool          // no other fault is scheduled near this fault
 }
 
-// name returns the name under which the report counts the event.
+// The method "name" returns the name under which the report counts the event.
 func (e faultEvent) name() string {
 	if e.kind == gatewayFault {
 		return string(e.kind) + ": " + e.fault
@@ -59,7 +59,7 @@ func (e faultEvent) name() string {
 	return string(e.kind)
 }
 
-// plan is what the schedule of a run depends on.
+// The type "plan" has the values on which the schedule of a run depends.
 type plan struct {
 	seed     uint64
 	duration time.Duration
@@ -83,9 +83,9 @@ const (
 	calmKill   = 44 * time.Second
 )
 
-// schedule returns the events of a run, in the order of their times. The same plan gives the
-// same schedule. Events come from shuffled blocks. A block has every kind of fault and is
-// used up before the next one starts, so that no kind is missing.
+// The function "schedule" returns the events of a run, in the order of their times. The same plan gives the same
+// schedule. Events come from shuffled blocks. A block has every kind of fault. All events of a block come before the
+// events of the next block, so that every kind occurs.
 func schedule(p plan) []faultEvent {
 	rng := rand.New(rand.NewPCG(p.seed, 0x6368_616f_73))
 	if p.quick {
@@ -188,7 +188,7 @@ func newEvents(p plan, n int) []faultEvent {
 	return block
 }
 
-// fill sets the duration and the other values that an event of its kind needs, at random.
+// The method "fill" sets the duration and the other values that an event of its kind needs, at random.
 func (e *faultEvent) fill(rng *rand.Rand) {
 	switch e.kind {
 	case workerStopped:

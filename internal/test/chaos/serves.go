@@ -34,10 +34,10 @@ var (
 // reportRate is the report_rate of every polled account: the requests for delivery reports in one second.
 const reportRate = 20
 
-// deliveries is what the polled gateways answer to requests for delivery reports.
+// The variable "deliveries" has the settings with which the polled gateways answer requests for delivery reports.
 var deliveries = simulator.Deliveries{Delay: 20 * time.Second, Fail: 0.2, Lost: 0.05}
 
-// reports returns the settings of the delivery reports that are posted to a URL.
+// The method "reports" returns the settings of the delivery reports that are posted to a URL.
 func (o options) reports(to string) simulator.Reports {
 	s := simulator.Reports{URL: to, Delay: 3 * time.Second, Fail: 0.2, Twice: 0.3, Early: 0.1, Late: 0.02, Lost: 0.02, Mangled: 0.02}
 	if o.quick {

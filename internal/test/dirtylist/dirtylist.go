@@ -63,14 +63,14 @@ const (
 	nigeria = 2_340_000_000_000
 )
 
-// subscriber returns a Kenyan mobile number without the calling code.
+// The function "subscriber" returns a Kenyan mobile number without the calling code.
 func subscriber(i int) uint64 {
 	// The step is coprime to the range, so the numbers differ.
 	return 710_000_000 + uint64(i)*7919%30_000_000
 }
 
-// valid returns rows with a valid Kenyan number. The parameter "format" gets the nine digits after the calling
-// code in groups of three, as %[1]d to %[3]d.
+// The function "valid" returns rows with a valid Kenyan number. The parameter "format" gets the nine digits after the
+// calling code in groups of three, as %[1]d to %[3]d.
 func valid(format string) func(int) Row {
 	return func(i int) Row {
 		n := subscriber(i)
@@ -79,8 +79,8 @@ func valid(format string) func(int) Row {
 	}
 }
 
-// nigerian is like valid, but returns rows with a Nigerian number. The parameter "format" gets groups of three,
-// three and four digits.
+// The function "nigerian" is like the function "valid", but returns rows with a Nigerian number. The parameter
+// "format" gets groups of three, three and four digits.
 func nigerian(format string) func(int) Row {
 	return func(i int) Row {
 		n := uint64(i) * 7919 % 10_000_000
@@ -97,7 +97,7 @@ func invalidNumber(number, code string) func(int) Row {
 	}
 }
 
-// repeated returns rows that repeat an earlier number in another format.
+// The function "repeated" returns rows that repeat an earlier number in another format.
 func repeated(format string) func(int) Row {
 	return func(i int) Row {
 		r := valid(format)(i - 5)

@@ -125,7 +125,7 @@ func (f *deployment) write(name, text string) string {
 	return path
 }
 
-// start starts another worker process, and returns when the worker is ready.
+// The method "start" starts another worker process, and returns when the worker is ready.
 func (f *deployment) start() *exec.Cmd {
 	f.t.Helper()
 	cmd := f.spawn()
@@ -133,8 +133,8 @@ func (f *deployment) start() *exec.Cmd {
 	return cmd
 }
 
-// serves reports whether a worker process serves the first account. The test needs this because the method
-// serving() still counts killed workers for some time. So its result need not rise when another worker starts.
+// The method "serves" reports whether a worker process serves the first account. The test needs this because the
+// method serving() still counts killed workers for some time. So its result need not rise when another worker starts.
 func (f *deployment) serves(cmd *exec.Cmd) bool {
 	accounts, err := f.client.Accounts(context.Background())
 	if err != nil || len(accounts) == 0 {
@@ -154,14 +154,14 @@ func (f *deployment) serving() int {
 	return accounts[0].Workers
 }
 
-// spawn starts another worker process, with further flags, and does not wait until it is ready.
+// The method "spawn" starts another worker process, with further flags, and does not wait until it is ready.
 func (f *deployment) spawn(flags ...string) *exec.Cmd {
 	f.t.Helper()
 	return f.process("worker", flags...)
 }
 
-// process starts the process of a command, and does not wait until the command is ready. The command runs until
-// the test stops it. At the end of the test, the method "end" kills the process.
+// The method "process" starts the process of a command, and does not wait until the command is ready. The command
+// runs until the test stops it. At the end of the test, the method "end" kills the process.
 func (f *deployment) process(command string, flags ...string) *exec.Cmd {
 	f.t.Helper()
 	log, err := os.OpenFile(filepath.Join(f.dir, "worker.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -192,7 +192,7 @@ func (f *deployment) kill(cmd *exec.Cmd) {
 	_ = cmd.Wait()         // returns "signal: killed"
 }
 
-// drain stops a worker with SIGTERM and waits until it has drained and exited.
+// The method "drain" stops a worker with SIGTERM and waits until it has drained and exited.
 func (f *deployment) drain(cmd *exec.Cmd) {
 	f.t.Helper()
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -227,7 +227,7 @@ func (f *deployment) end() {
 	}
 }
 
-// tuma runs a tuma command and returns its output and exit status.
+// The method "tuma" runs a tuma command and returns its output and exit status.
 func (f *deployment) tuma(args ...string) (stdout, stderr string, exit int) {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), 3*time.Minute)
@@ -253,7 +253,7 @@ func (f *deployment) must(args ...string) string {
 	return out
 }
 
-// status reads a campaign's status with the tuma command and checks that its counts add up.
+// The method "status" reads a campaign's status with the tuma command and checks that its counts add up.
 func (f *deployment) status(id string) producer.Status {
 	f.t.Helper()
 	var s producer.Status
@@ -272,7 +272,7 @@ func (f *deployment) checkI1(s producer.Status) {
 	}
 }
 
-// wait waits for the end of a campaign. It checks at every status that the counts add up.
+// The method "wait" waits for the end of a campaign. It checks at every status that the counts add up.
 func (f *deployment) wait(id string, limit time.Duration) producer.Status {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(f.t.Context(), limit)
@@ -294,7 +294,7 @@ func (f *deployment) wait(id string, limit time.Duration) producer.Status {
 	return last
 }
 
-// compare compares the result of every recipient with the gateway's own count.
+// The method "compare" compares the result of every recipient with the gateway's own count.
 func (f *deployment) compare(id string, want int) {
 	f.t.Helper()
 	rows := 0
@@ -330,7 +330,7 @@ func (f *deployment) eventually(limit time.Duration, what string, is func() bool
 	}
 }
 
-// recipients writes a CSV file of n distinct Kenyan numbers and returns its path.
+// The method "recipients" writes a CSV file of n distinct Kenyan numbers and returns its path.
 func (f *deployment) recipients(name string, n int) string {
 	var b strings.Builder
 	b.WriteString("name,phone\n")

@@ -12,7 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// metrics returns the values of the metrics of a process. A key is the line without its value.
+// The method "metrics" returns the values of the metrics of a process. A key is the line without its value.
 func (f *deployment) metrics(address string) map[string]float64 {
 	f.t.Helper()
 	resp, err := http.Get("http://" + address + "/metrics")

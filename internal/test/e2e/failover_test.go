@@ -156,7 +156,7 @@ func TestFailover_DoubtfulCallsNeverMove(t *testing.T) {
 	}
 }
 
-// doubtful returns how many recipients are pending or unknown at an account.
+// The function "doubtful" returns how many recipients are pending or unknown at an account.
 func doubtful(s producer.Status, account string) int {
 	for _, c := range s.ByAccount {
 		if c.Account == account {

@@ -50,7 +50,7 @@ func newAllGateways(t *testing.T, o simulator.Options, extra map[string][]string
 	return x
 }
 
-// start starts a worker process and returns when it serves every gateway.
+// The method "start" starts a worker process and returns when it serves every gateway.
 func (x *allGateways) start() {
 	x.t.Helper()
 	x.spawn()
@@ -103,7 +103,7 @@ func (x *allGateways) enqueueAt(id, name string, i, n int) {
 	}
 }
 
-// info returns the providers.Info of an account, as the workers have published it.
+// The method "info" returns the providers.Info of an account, as the workers have published it.
 func (x *allGateways) info(name string) providers.Info {
 	x.t.Helper()
 	accounts, err := x.client.Accounts(x.t.Context())

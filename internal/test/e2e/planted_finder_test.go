@@ -38,8 +38,8 @@ type plant struct {
 	writings []string
 }
 
-// The constant "end" is a number of characters. If a text has so many characters of the start or of the end of a
-// value, the search reports the value, because a mask must show fewer. The ends of planted values occur nowhere else.
+// The constant "end" is a number of characters. The search also reports a text that has only this number of characters
+// from the start or the end of a value, because a mask must show fewer. The ends of planted values occur nowhere else.
 const end = 6
 
 // newPlant returns the plant of a secret or a text. The value must have at least 12 characters, twice the constant
@@ -64,8 +64,8 @@ func newPlant(k kind, what, value string) plant {
 	return p
 }
 
-// encode adds the base64 forms of a value. A value within a longer text, such as user:password, has one of three
-// forms, which depends on its place.
+// The method "encode" adds the base64 forms of a value. A value within a longer text, such as user:password, has one
+// of three forms, which depends on its place.
 func (p *plant) encode(value string) {
 	for before := range 3 {
 		text := strings.Repeat("x", before) + value

@@ -63,7 +63,7 @@ func (m *mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintf(w, "Error: %s %s\n%v\n%s\n%s\n", r.Method, r.URL, r.Header, body, plain)
 }
 
-// answer makes the mirror answer the next n requests.
+// The method "answer" makes the mirror answer the next n requests with a page that repeats the request.
 func (m *mirror) answer(n, status int) {
 	m.status.Store(int32(status))
 	m.left.Store(int32(n))
@@ -191,7 +191,7 @@ func (x *plantedRig) word(name, value string) string {
 	return value
 }
 
-// configure writes tuma.yaml and the files of secrets. The account at a gateway has the gateway's name.
+// The method "configure" writes tuma.yaml and the files of secrets. The account at a gateway has the gateway's name.
 func (x *plantedRig) configure(gateway string) {
 	x.t.Helper()
 	x.write("redis-url", x.deployment.redis.UserURL())
@@ -256,7 +256,7 @@ func (x *plantedRig) ask(key, method, path, body string, want int) map[string]an
 	return out
 }
 
-// call posts a callback, and keeps the answer.
+// The method "call" posts a callback, and keeps the answer.
 func (x *plantedRig) call(path string, form url.Values, want int) {
 	x.t.Helper()
 	resp, err := http.PostForm("http://"+x.listen["serve"]+path, form)

@@ -311,7 +311,7 @@ func (x *plantedRig) readAll() {
 	}
 }
 
-// stop ends both processes, which sends their last spans.
+// The method "stop" ends both processes, which sends their last spans.
 func (x *plantedRig) stop() {
 	x.t.Helper()
 	for _, p := range []*exec.Cmd{x.process["serve"], x.process["worker"]} {

@@ -44,7 +44,7 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// warnings returns the log lines of the workers at warn level and above. It leaves out the lines about
+// The method "warnings" returns the log lines of the workers at warn level and above. It leaves out the lines about
 // the memory of Redis.
 func (f *deployment) warnings() (out []string) {
 	f.t.Helper()

@@ -104,7 +104,7 @@ func newSwapRig(t *testing.T, links bool) *swapRig {
 	return x
 }
 
-// put puts a login and a rate into the files.
+// The method "put" puts a login and a rate into the files.
 func (x *swapRig) put(l login, rate int) {
 	x.t.Helper()
 	x.good = map[string]string{"tuma.yaml": strings.Replace(x.yaml, "RATE", fmt.Sprint(rate), 1), "user": l.user, "pass": l.pass}

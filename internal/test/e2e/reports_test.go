@@ -60,7 +60,7 @@ func (x *reporting) startServe() {
 	})
 }
 
-// post posts a delivery report that tuma serve must take.
+// The method "post" posts a delivery report that tuma serve must take.
 func (x *reporting) post(form url.Values) {
 	x.t.Helper()
 	ctx, cancel := context.WithTimeout(x.t.Context(), 20*time.Second)
@@ -102,7 +102,7 @@ func postForm(ctx context.Context, to string, form url.Values) int {
 	return resp.StatusCode
 }
 
-// rows returns the results of a campaign.
+// The method "rows" returns the results of a campaign.
 func (x *reporting) rows(id string) (out []producer.Result) {
 	x.t.Helper()
 	for r, err := range x.client.Results(x.t.Context(), id) {

@@ -31,8 +31,8 @@ func noAnswer() error {
 	return &providers.Error{Op: "scripted send", Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNoAnswer}
 }
 
-// ordinary runs two small campaigns. The first has an invalid number. The second campaign is paused, resumed and
-// cancelled. Then another campaign gets its ID.
+// The method "ordinary" runs two small campaigns. The first has an invalid number. The second campaign is paused,
+// resumed and cancelled. Then another campaign gets its ID.
 func (r *schemaRig) ordinary() {
 	r.enqueue(producer.Campaign{ID: "ordinary", Via: "plain"}, append(r.numbers(3), "12")...)
 	r.done("ordinary")
@@ -223,8 +223,8 @@ func (r *schemaRig) optOut() {
 	}
 }
 
-// quarantine overwrites a batch with unreadable bytes, and enqueues a task with an unreadable payload. A worker
-// quarantines both.
+// The method "quarantine" overwrites a batch with unreadable bytes, and enqueues a task with an unreadable payload. A
+// worker quarantines both.
 func (r *schemaRig) quarantine() {
 	for try := 0; !r.breakBatch(fmt.Sprintf("broken-%d", try)); try++ {
 		if try == 4 {
@@ -260,9 +260,8 @@ func (r *schemaRig) breakBatch(id string) (quarantined bool) {
 	return quarantined
 }
 
-// twice runs a campaign whose recipient gets two messages. The first submission gets no answer, so
-// Tuma sends again. Then a delivery report shows that the gateway had also accepted the first
-// submission.
+// The method "twice" runs a campaign whose recipient gets two messages. The first submission gets no answer, so Tuma
+// sends again. Then a delivery report shows that the gateway had also accepted the first submission.
 func (r *schemaRig) twice() {
 	numbers := r.numbers(1)
 	r.plain.answers(func(_ sms.MSISDN, tries int) (*providers.Result, error) {
@@ -345,7 +344,7 @@ func (r *schemaRig) failOver() {
 	r.ok(err)
 }
 
-// night enqueues a marketing campaign outside the sending hours, and cancels it.
+// The method "night" enqueues a marketing campaign outside the sending hours, and cancels it.
 func (r *schemaRig) night() {
 	_, err := r.client.Enqueue(r.t.Context(), producer.Campaign{ID: "night", Via: "plain", Body: "Habari"}, producer.Numbers(r.numbers(1)...))
 	r.ok(err)
@@ -354,9 +353,8 @@ func (r *schemaRig) night() {
 	r.ok(err)
 }
 
-// large runs two campaigns. The campaign "large" has three pages, and is planned in the queue for
-// large campaigns. The campaign "personal" has merge fields, and goes to the account with small
-// calls.
+// The method "large" runs two campaigns. The campaign "large" has three pages, and is planned in the queue for large
+// campaigns. The campaign "personal" has merge fields, and goes to the account with small calls.
 func (r *schemaRig) large() {
 	r.enqueue(producer.Campaign{ID: "large", Via: "keyed"}, r.numbers(10_001)...)
 	r.done("large")

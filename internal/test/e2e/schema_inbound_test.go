@@ -8,9 +8,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// inbound writes all keys of the inbox. It stores two messages in an inbox that keeps only one. It
-// also takes the turn to read the inbox at a gateway, and stores the ID of the last message read
-// there.
+// The method "inbound" writes all keys of the inbox. It stores two messages in an inbox that keeps only one. It also
+// takes the turn to read the inbox at a gateway, and stores the ID of the last message read there.
 func (r *schemaRig) inbound() {
 	ctx := r.t.Context()
 	box := inbox.New(script.NewRunner(r.rdb, script.Durability{}), 0, 1)

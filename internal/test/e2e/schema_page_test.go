@@ -36,7 +36,7 @@ var (
 	part   = regexp.MustCompile(`<[a-z]+>`)
 )
 
-// codes returns the texts between backquotes.
+// The function "codes" returns the texts between backquotes.
 func codes(cell string) (out []string) {
 	for _, m := range code.FindAllStringSubmatch(cell, -1) {
 		out = append(out, m[1])
@@ -132,10 +132,10 @@ func readSchemaPage(t *testing.T) *schema {
 	return s
 }
 
-// say records a difference between the page and the code. It records each text only once.
+// The method "say" records a difference between the page and the code. It records each text only once.
 func (s *schema) say(format string, args ...any) { s.wrong[fmt.Sprintf(format, args...)] = true }
 
-// find returns the entry for a name and marks it as seen. It prefers an entry with exactly this name
+// The function "find" returns the entry for a name and marks it as seen. It prefers an entry with exactly this name
 // to an entry whose pattern matches. It returns nil if it finds neither of them.
 func find(entries []*entry, name string) *entry {
 	for _, e := range entries {

@@ -57,8 +57,8 @@ func runSchemaCampaigns(t *testing.T, rdb *redis.Client) {
 	stop()
 }
 
-// start starts a worker for the accounts "plain" and "keyed". The sending hours of both accounts begin in two hours. So
-// bulk campaigns wait during the test.
+// The method "start" starts a worker for the accounts "plain" and "keyed". The sending hours of both accounts begin
+// in two hours. So bulk campaigns wait during the test.
 func (r *schemaRig) start(retention time.Duration) (stop func()) {
 	r.t.Helper()
 	nairobi := time.Now().UTC().Add(3 * time.Hour)
@@ -111,7 +111,7 @@ func (r *schemaRig) until(what string, is func() bool) {
 	}
 }
 
-// dump returns the hashes of accounts and campaigns, for the message of a failed test.
+// The method "dump" returns the hashes of accounts and campaigns, for the message of a failed test.
 func (r *schemaRig) dump() string {
 	var out strings.Builder
 	for _, pattern := range []string{"tuma:account:*", "tuma:{broken*}:*"} {
@@ -142,8 +142,8 @@ func (r *schemaRig) numbers(n int) []string {
 	return out
 }
 
-// enqueue enqueues a transactional campaign. Sending hours do not apply to a transactional campaign, so it is
-// sent at any hour.
+// The method "enqueue" enqueues a transactional campaign. Sending hours do not apply to a transactional campaign, so
+// it is sent at any hour.
 func (r *schemaRig) enqueue(c producer.Campaign, numbers ...string) {
 	r.t.Helper()
 	c.Class = producer.Transactional

@@ -14,8 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/webhook"
 )
 
-// webhooks makes a webhook by the HTTP API and changes its secret. It also delivers events to a webhook of the
-// configuration, whose receiver takes only the first message.
+// The method "webhooks" makes a webhook by the HTTP API and changes its secret. It also delivers events to a webhook
+// of the configuration, whose receiver takes only the first message.
 func (r *schemaRig) webhooks() {
 	var requests atomic.Int32
 	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -154,7 +154,7 @@ func (s *schema) walk(e *entry, field, path string, v any) {
 	}
 }
 
-// problems returns the differences found so far, and the names on the page that no command has written.
+// The method "problems" returns the differences found so far, and the names on the page that no command has written.
 func (s *schema) problems() []string {
 	check := func(name string, e *entry) {
 		reason, excused := neverWritten[name]

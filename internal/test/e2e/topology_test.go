@@ -80,7 +80,7 @@ func (x *topology) ride(breakRedis func(id string)) {
 	}
 }
 
-// round sends one campaign at each gateway.
+// The method "round" sends one campaign at each gateway.
 func (x *topology) round(round int, breakRedis func(id string)) {
 	x.t.Helper()
 	withKeys, without := fmt.Sprintf("keyed-%d", round), fmt.Sprintf("keyless-%d", round)
