@@ -239,9 +239,8 @@ func TestInbound_TextConnectForwardsByGet(t *testing.T) {
 	}
 }
 
-// gatewayInbox is a gateway whose inbox is read. If ids is true, the messages have IDs, and the
-// gateway returns two messages a request. If ids is false, the gateway returns all messages in
-// each request.
+// gatewayInbox is a gateway whose inbox the server polls. If the field "ids" is true, the messages have IDs, and the
+// gateway returns two messages for each request. If it is false, the gateway returns all messages for each request.
 type gatewayInbox struct {
 	providers.Provider
 	ids      bool

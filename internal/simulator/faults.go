@@ -33,11 +33,10 @@ import (
 //	shuffled  names the numbers of the reply in another order
 //
 // With most names the gateway does not accept the call. With "accept_" before the name
-// ("accept_close", "accept_502") the gateway accepts the call before the fault. The faults cut,
-// missing, extra and shuffled always let the gateway accept the call. If the gateway refuses such a
-// call by itself, it sends its usual reply without the fault. The faults missing, extra and
-// shuffled do not change a reply that names no numbers. The faults later, campaign, credit, text and
-// blacklist apply only to vendors with such a code.
+// ("accept_close", "accept_502") the gateway accepts the call before the fault. The faults
+// "cut", "missing", "extra" and "shuffled" always let the gateway accept the call. If the gateway refuses such a call by
+// itself, it sends its usual reply without the fault. The faults "missing", "extra" and "shuffled" do not change a reply
+// without numbers. The faults "later", "campaign", "credit", "text" and "blacklist" apply only to vendors with such a code.
 type Fault struct {
 	Name string
 	// Gateway is the name of the gateway that gets the fault. Empty means every gateway.

@@ -87,7 +87,7 @@ func (d *Gateway) SetReply(word Reply, numbers ...uint64) error {
 // call.
 func (d *Gateway) ReplyScope(word Reply) ReplyScope { return d.vendor.ReplyScope(word) }
 
-// CanReply reports whether the vendor has an error code for a fault: later, campaign or credit.
+// CanReply reports whether the vendor has an error code for the fault "later", "campaign" or "credit".
 func (d *Gateway) CanReply(fault string) bool {
 	for _, p := range d.state.server.endpoints {
 		if p.gateway == d && p.FaultReplies[fault] != "" {

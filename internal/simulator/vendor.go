@@ -17,8 +17,8 @@ import (
 // FaultReplies, or the text after "code_" in a fault's name. If the code is about numbers, Refuse applies it to
 // every number of the call.
 //
-// An endpoint lists in FaultReplies the vendor's error codes for the faults later, campaign, credit,
-// text and blacklist. If the endpoint's replies name numbers, the endpoint sets Answer.Rows, so that faults can
+// An endpoint lists in FaultReplies the vendor's error codes for the faults "later", "campaign", "credit", "text" and
+// "blacklist". If the endpoint's replies name numbers, the endpoint sets Answer.Rows, so that faults can
 // leave a number out. An endpoint must copy the parts of a request's body that it keeps, because
 // the server reuses the body's memory after the reply.
 type Vendor interface {

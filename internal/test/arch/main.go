@@ -8,7 +8,7 @@
 //   - how many arrows run upwards
 //   - which packages must check for goroutine leaks
 //
-// Command and tests need only Go.
+// The command and its tests need only Go.
 //
 // Run it in the root of the repository:
 //

@@ -80,7 +80,7 @@ func (o *optOutTimes) optedOut(f *deployment, id string) (n int) {
 
 // 100 recipients opt out at random moments while a campaign is sent. No call to a recipient may
 // begin after the opt-out has returned. A call has 5 recipients, and the gateway has idempotency
-// keys. One run also kills workers, and another one restarts Redis.
+// keys. One run also kills workers, and another run restarts Redis.
 func TestOptOut_NoCallBeginsAfterIt(t *testing.T) {
 	t.Parallel()
 	for name, harm := range map[string]func(*deployment, int){

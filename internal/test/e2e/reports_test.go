@@ -114,9 +114,9 @@ func (x *reporting) rows(id string) (out []producer.Result) {
 	return out
 }
 
-// If reports give the reason UserInBlackList for some numbers, these numbers are added to the list of the sender ID.
-// This happens once reports about delivered messages before and after them prove the sender ID. The next campaign must
-// not send to these numbers.
+// A report with the reason UserInBlackList puts its number on the suppression list of the sender ID. But first, reports
+// about delivered messages must prove the sender ID: one before the report, and one after it. The next campaign must not
+// send to a number on the list.
 func TestReports_BlacklistedNumbersAreSuppressed(t *testing.T) {
 	t.Parallel()
 	x := newReporting(t, simulator.Options{}, 1000)
