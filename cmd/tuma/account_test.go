@@ -253,7 +253,7 @@ func TestWorker_SecondSignalCutsOffNoCall(t *testing.T) {
 	}
 }
 
-// process starts tuma as a separate process.
+// The method "process" starts tuma as a separate process.
 func (c *cli) process(args ...string) *exec.Cmd {
 	c.t.Helper()
 	cmd := exec.CommandContext(c.t.Context(), testBinary(c.t), args...)

@@ -91,8 +91,8 @@ the account again at the time shown; if no time is shown, the hold lasts until
 'tuma release'. A rate set with 'tuma rate' is shown beside the configured rate.
 
 If workers are configured differently, the settings of the worker that started
-last are in force for all of them. Accounts then also shows which worker
-differs, in what, and since when.`,
+last are in force for all of them. Accounts then also shows each worker whose
+settings differ, the settings that differ, and since when they differ.`,
 		Example: `  tuma accounts
   tuma accounts --json | jq -r '.[] | select(.hold) | .name'`,
 		Args: takes(),

@@ -127,7 +127,7 @@ func (f *findCommand) noteBounds(r producer.FindResult) {
 		f.note("tuma: the search ended at %s; there are older campaigns. To continue: tuma find %s --after %s", why, r.MSISDN, r.Next)
 	}
 	if len(r.Cut) > 0 {
-		f.note("tuma: of %s, only the first 1,000 rows with the number are shown; tuma results shows all", strings.Join(r.Cut, ", "))
+		f.note("tuma: only the first 1,000 rows with the number are shown of each of these campaigns: %s; tuma results shows all rows", strings.Join(r.Cut, ", "))
 	}
 	if len(r.Unreadable) > 0 {
 		f.note("tuma: warning: campaigns with unreadable records were not searched completely: %s", strings.Join(r.Unreadable, ", "))

@@ -81,7 +81,7 @@ func (c *cli) mustRun(args ...string) (out, errOut string) {
 	return out, errOut
 }
 
-// started is a command that runs in the background of this process.
+// The type "started" is a command that runs in the background of this process.
 type started struct {
 	stop context.CancelFunc
 	exit chan int

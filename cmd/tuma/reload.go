@@ -134,7 +134,7 @@ func (r *reloader) load(asked bool) (*config.Config, error) {
 	return nil, errors.New("the files change while they are read")
 }
 
-// fail records a configuration that cannot be used. It logs each different failure once.
+// The method "fail" records a configuration that cannot be used. It logs each different failure once.
 func (r *reloader) fail(err error) {
 	text := strings.Join(errorLines(err), "; ")
 	if before := r.failed.Swap(&text); before != nil && *before == text {

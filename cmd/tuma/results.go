@@ -202,7 +202,7 @@ type rowBuffer struct {
 // flushSize is the minimum size of a piece in bytes, so that few system calls are made.
 const flushSize = 64 << 10
 
-// row records that buf ends with the complete row n, and writes buf if it is large enough.
+// The method "row" records that buf ends with the complete row n, and writes buf if it is large enough.
 func (w *rowBuffer) row(n int) error {
 	w.bufferedRow = n
 	if w.buf.Len() < flushSize {

@@ -19,7 +19,7 @@ import (
 // cells that a spreadsheet would run as formulas.
 const debts = "sep=,\nFirst Name,Phone,status,Due,\n\"Ada\",0712345678,=1+1,007,\n\n\"B\nC\",+254 712 345 679,+SUM(A1),1,\nDan,0712,gold,\"2,000\",x\n"
 
-// newDebts returns a fixture that has sent the list debts as the campaign "debts". It also returns
+// newDebts returns a fixture that has sent the list in the constant "debts" as the campaign "debts". It also returns
 // the path of the list.
 func newDebts(t *testing.T) (*fixture, string) {
 	t.Helper()

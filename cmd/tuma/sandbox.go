@@ -48,9 +48,9 @@ first accepts the call.
     -d url=http://127.0.0.1:8090/callbacks/at/SECRET/inbound
 
 With --report-to, africastalking posts a delivery report about each message to a
-callback URL, out of order. The other --report flags set which reports fail, are
-doubled, early, late or lost, as shares from 0 to 1. They can be changed while
-the sandbox runs:
+callback URL, out of order. The other --report flags set the shares of reports,
+from 0 to 1, that fail, or are doubled, early, late or lost. You can change
+these shares while the sandbox runs:
 
   curl localhost:8025/_sandbox/reports -d gateway=africastalking -d fail=0.1 \
     -d url=http://127.0.0.1:8090/callbacks/at/SECRET/delivery -d early=0.1

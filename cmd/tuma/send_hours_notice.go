@@ -17,7 +17,7 @@ import (
 // sendingHoursNotice finds out which recipients of a campaign must wait for the sending hours of
 // their country.
 type sendingHoursNotice struct {
-	// begins is when the campaign begins: now or its start time.
+	// begins is the time at which the campaign begins: now or its start time.
 	begins    time.Time
 	countries []string // countries whose national numbers the list may hold
 	// The map "closed" has the sending hours of each country where sending is not allowed when the

@@ -24,7 +24,7 @@ type killedServe struct {
 	address, key string
 	process      *exec.Cmd
 	client       http.Client
-	over         chan struct{} // over is closed after the last kill.
+	over         chan struct{} // The channel "over" is closed after the last kill.
 	numbers      atomic.Int64
 	answers      atomic.Int64 // answers with 2xx
 
@@ -68,7 +68,7 @@ func (s *killedServe) post(ctx context.Context, path, id, body string) (receipt,
 	}
 }
 
-// once sends the request a single time. The result "again" reports whether the client must repeat the
+// The method "once" sends the request a single time. The result "again" reports whether the client must repeat the
 // request.
 func (s *killedServe) once(ctx context.Context, path, id, body string) (r receipt, again bool, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.address+path, strings.NewReader(body))
@@ -98,7 +98,7 @@ func (s *killedServe) once(ctx context.Context, path, id, body string) (r receip
 
 func (s *killedServe) number() uint64 { return 254700000000 + uint64(s.numbers.Add(1)) }
 
-// took records a request that the server has answered with 2xx.
+// The method "took" records a request that the server has answered with 2xx.
 func (s *killedServe) took(id string, numbers ...uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

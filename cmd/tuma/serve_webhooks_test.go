@@ -48,16 +48,16 @@ func newHookReceiver(t *testing.T, secret string) *hookReceiver {
 	return r
 }
 
-// has reports whether the receiver got a message that contains the text.
+// The method "has" reports whether the receiver got a message that contains the text.
 func (r *hookReceiver) has(text string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.ContainsFunc(r.taken, func(body string) bool { return strings.Contains(body, text) })
 }
 
-// A `tuma serve` process delivers events to the webhook of its tuma.yaml. If tuma.yaml gets another webhook, the process
-// uses the new webhook without a restart. After a stop, the next process delivers the events of the time between. Each
-// event is delivered once.
+// A `tuma serve` process delivers events to the webhook of its tuma.yaml. If tuma.yaml gets another webhook, the
+// process uses the new webhook without a restart. After a stop, the next process delivers the events of the time
+// between. Each event is delivered once.
 func TestServe_WebhooksOfTheConfiguration(t *testing.T) {
 	t.Parallel()
 	const first, second = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_dHVtYS10dW1hLXR1bWEtdHVtYS10dW1hLXR1bWE="

@@ -118,8 +118,8 @@ func (h *fixture) replaceConfig(old, text string) {
 	h.file("tuma.yaml", strings.Replace(before, old, text, 1))
 }
 
-// workers starts n workers as processes. The result "stop" ends the processes; each of them then
-// sends its spans.
+// The method "workers" starts n workers as processes. The result "stop" ends the processes; each of them then sends
+// its spans.
 func (x *traced) workers(n int) (stop func()) {
 	x.t.Helper()
 	var all []func()
@@ -175,7 +175,7 @@ func (x *traced) wantNothingSecret(id string) {
 	}
 }
 
-// numbers returns n lines with numbers that differ.
+// The function "numbers" returns n lines with numbers that differ.
 func numbers(n int) string {
 	var b strings.Builder
 	for i := range n {

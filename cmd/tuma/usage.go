@@ -12,8 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/config"
 )
 
-// flagError returns the error that is printed for a mistake in a flag. It names the mistake, and
-// the correct form.
+// flagError returns the error that is printed for a mistake in a flag. The error names the
+// mistake, and the correct form.
 func flagError(c *cobra.Command, err error) error {
 	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		return flagValueError(e)

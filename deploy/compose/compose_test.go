@@ -119,7 +119,7 @@ type rig struct {
 	t       *testing.T
 	project *types.Project
 	dir     string
-	// names replaces the texts that differ on this machine: addresses, and paths inside a container.
+	// The replacer "names" replaces the texts that differ on this machine: addresses, and paths inside a container.
 	names *strings.Replacer
 }
 

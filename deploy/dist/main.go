@@ -84,9 +84,9 @@ func run(ctx context.Context, root, version, out string) error {
 	return checksums(out)
 }
 
-// documents returns the files that every archive and package holds beside the binary: man pages,
-// completions, README, licence. It builds tuma for this machine, and runs this build to make the man
-// pages and the completions.
+// The function "documents" returns the files that every archive and package holds beside the binary: man pages,
+// completions, README, licence. It builds tuma for this machine, and runs the built command to make the man pages and
+// the completions.
 func documents(ctx context.Context, release gobuild.Release, work string) ([]archive.File, error) {
 	tuma, err := release.Binary(ctx, runtime.GOOS, runtime.GOARCH, "", filepath.Join(work, "host"))
 	if err != nil {
@@ -168,7 +168,7 @@ func pack(ctx context.Context, release gobuild.Release, goos, goarch, binary str
 	return os.WriteFile(filepath.Join(out, name+extension), packed.Bytes(), 0o644)
 }
 
-// checksums writes and prints the file SHA256SUMS, which sha256sum --check can read.
+// The function "checksums" writes and prints the file SHA256SUMS, which sha256sum --check can read.
 func checksums(out string) error {
 	entries, err := os.ReadDir(out)
 	if err != nil {

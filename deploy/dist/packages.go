@@ -17,7 +17,7 @@ import (
 	"github.com/tuma-sms/tuma/deploy/gobuild"
 )
 
-// packages writes the deb and the rpm of one architecture. Each package holds the binary, the
+// The function "packages" writes the deb and the rpm of one architecture. Each package holds the binary, the
 // systemd unit tuma-worker.service, the user tuma, an empty /etc/tuma, man pages and completions.
 func packages(release gobuild.Release, arch, binary string, shared []archive.File, out string) error {
 	stage, err := os.MkdirTemp("", "tuma-package-")

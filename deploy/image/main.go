@@ -162,7 +162,7 @@ func config(img v1.Image, release gobuild.Release, arch string) *v1.ConfigFile {
 	return c
 }
 
-// labels returns the labels of the image, with the names of the OCI image specification.
+// The function "labels" returns the labels of the image, with the names of the OCI image specification.
 func labels(release gobuild.Release) map[string]string {
 	const prefix = "org.opencontainers.image."
 	return map[string]string{
@@ -175,9 +175,9 @@ func labels(release gobuild.Release) map[string]string {
 	}
 }
 
-// certificates returns Mozilla's CA certificates as PEM, from the version of x509roots in go.mod.
-// It leaves out the roots that Mozilla trusts only for certificates issued before some date, because
-// PEM cannot express this date.
+// The function "certificates" returns Mozilla's CA certificates as PEM, from the version of x509roots in go.mod. It
+// leaves out the roots that Mozilla trusts only for certificates issued before some date, because PEM cannot
+// express this date.
 func certificates() []byte {
 	var out bytes.Buffer
 	for root := range bundle.Roots() {

@@ -17,10 +17,8 @@ import (
 	"time"
 )
 
-// certificates writes these files to the folder pki: a CA (ca.crt), the certificate of the API server
-// (server.crt, server.key), the certificate with which the API server passes requests on to other servers (proxy.crt,
-// proxy.key), and the key pair of service accounts (account.key, account.pub). KEDA's programs have a certificate
-// in the folder keda, under the names that KEDA expects.
+// The function "certificates" writes these files to the folder pki: a CA (ca.crt), the certificate of the API
+// server (server.crt, server.key) and the key pair of service accounts (account.key, account.pub).
 func certificates(dir string) error {
 	ca, caKey, err := sign(dir, "ca", &x509.Certificate{
 		Subject: pkix.Name{CommonName: "tuma-test"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,

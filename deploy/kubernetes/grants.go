@@ -20,8 +20,8 @@ type turn struct {
 	n  int
 }
 
-// turns collects the grants of an account's limiter. It reads the grants from the command MONITOR of Redis, so the
-// test can use the unchanged image of the release. Its methods are safe for concurrent use.
+// The type "turns" collects the grants of an account's limiter. It reads the grants from the command MONITOR of
+// Redis, so the test can use the unchanged image of the release. Its methods are safe for concurrent use.
 type turns struct {
 	mu   sync.Mutex
 	all  []turn
@@ -135,8 +135,8 @@ func busiest(all []turn) (most int) {
 	return most
 }
 
-// used returns the share of a rate that the grants use, in the time from the first grant to the last. The turns must
-// be in the order of time.
+// The function "used" returns the share of a rate that the grants use, in the time from the first grant to the
+// last. The turns must be in the order of time.
 func used(all []turn, rate int) float64 {
 	if len(all) < 2 {
 		return 0

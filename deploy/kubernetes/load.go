@@ -101,7 +101,7 @@ func newLoad(ctx context.Context, m *machine, built, scaler string) (*load, erro
 	return l, nil
 }
 
-// settings returns the keys of the account, without its login.
+// The method "settings" returns the keys of the account, without its login.
 func (l *load) settings() string {
 	return fmt.Sprintf("provider: kobo, base_url: \"http://%s/kobo\", allow_http: true, rate: %d/s, burst: %d, concurrency: 4, timeout: 10s, sender: ACME", l.gateway, fullRate, burst)
 }
@@ -138,7 +138,7 @@ func (l *load) enqueue(ctx context.Context, id string, n int) error {
 	return err
 }
 
-// finish waits until a campaign has ended, and returns an error unless all its messages are accepted.
+// The method "finish" waits until a campaign has ended, and returns an error unless all its messages are accepted.
 func (l *load) finish(ctx context.Context, id string, limit time.Duration) error {
 	var status struct {
 		State                                            string
@@ -165,8 +165,8 @@ func (l *load) finish(ctx context.Context, id string, limit time.Duration) error
 	return err
 }
 
-// measured calls the function "step" while a campaign is sent, and records the span of time of this step for the
-// method "check".
+// The method "measured" calls the function "step" while a campaign is sent, and records the span of time of this
+// step for the method "check".
 func (l *load) measured(ctx context.Context, name string, rate int, step func() error) error {
 	if err := sleep(ctx, 3*time.Second); err != nil { // wait until the rate is in force and the bucket is empty
 		return err

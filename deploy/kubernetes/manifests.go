@@ -24,9 +24,10 @@ var broken = [][2]string{
 	{"app.kubernetes.io/component: worker", "app.kubernetes.io/component: -worker-"},
 }
 
-// manifests lets the API server validate the objects of the chart with its six value sets, and the objects of the
-// kustomize overlays. The objects are not stored. The definitions of KEDA, of the Prometheus operator and of External
-// Secrets are installed first, so that the API server also validates objects of these kinds.
+// The method "manifests" lets the API server validate the objects of the chart with its six value sets, and the
+// objects of the kustomize overlays. The objects are not stored. The definitions of KEDA, of the Prometheus
+// operator and of External Secrets are installed first, so that the API server also validates objects of these
+// kinds.
 func (m *machine) manifests(ctx context.Context, deploy string) error {
 	if _, err := m.kubectl(ctx, "", "create", "namespace", namespace); err != nil {
 		return err

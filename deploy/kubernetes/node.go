@@ -200,8 +200,8 @@ func (m *machine) endContainers(n *node) error {
 	return err
 }
 
-// shims returns the processes that containerd has started for the pods of a node. It finds them by the socket of
-// containerd in their command lines.
+// The function "shims" returns the processes that containerd has started for the pods of a node. It finds them by
+// the socket of containerd in their command lines.
 func shims(n *node) (pids []int) {
 	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, file := range lines {

@@ -62,7 +62,7 @@ func (p *process) stop(patience time.Duration) error {
 	return fmt.Errorf("%s still ran %s after SIGTERM", p.name, patience)
 }
 
-// ended returns an error with the last output if the program has ended.
+// The method "ended" returns an error with the last output if the program has ended.
 func (p *process) ended() error {
 	select {
 	case <-p.done:

@@ -53,7 +53,7 @@ func (p pod) ready() bool {
 	})
 }
 
-// workers returns the worker pods that are ready.
+// The method "workers" returns the worker pods that are ready.
 func (l *load) workers(ctx context.Context) ([]pod, error) {
 	var list struct{ Items []pod }
 	err := l.get(ctx, &list, "pods", "-l", "app.kubernetes.io/component=worker")
@@ -130,7 +130,7 @@ func (l *load) describe(ctx context.Context) error {
 	return errors.Join(err, eventsErr, errors.New(string(last([]byte(out), 6000))+events))
 }
 
-// rollouts replaces the image three times while a campaign is sent.
+// The method "rollouts" replaces the image three times while a campaign is sent.
 func (l *load) rollouts(ctx context.Context) error {
 	if err := l.upgrade(ctx, "worker.replicas=3"); err != nil {
 		return err
@@ -160,8 +160,8 @@ func (l *load) rollouts(ctx context.Context) error {
 	return l.settled(ctx, "rollouts")
 }
 
-// settled waits for the end of a cancelled campaign. It adds the skipped recipients to l.skipped, so that the
-// check does not expect their messages.
+// The method "settled" waits for the end of a cancelled campaign. It adds the skipped recipients to l.skipped, so
+// that the check does not expect their messages.
 func (l *load) settled(ctx context.Context, id string) error {
 	var status struct {
 		State                                                string

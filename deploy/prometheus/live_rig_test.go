@@ -76,7 +76,7 @@ func (l *liveRig) run(t *testing.T, args ...string) string {
 	return out
 }
 
-// send enqueues a campaign of n messages to numbers of a country.
+// The method "send" enqueues a campaign of n messages to numbers of a country.
 func (l *liveRig) send(t *testing.T, id, account string, n int, flags ...string) {
 	t.Helper()
 	file := filepath.Join(l.dir, id+".csv")

@@ -131,7 +131,7 @@ func (s *server) above(t *testing.T, expr string, limit float64) bool {
 	return ok && v > limit
 }
 
-// firing returns the names of the alerts that fire.
+// The method "firing" returns the names of the alerts that fire.
 func (s *server) firing(t *testing.T) (names []string) {
 	t.Helper()
 	for _, x := range s.query(t, `ALERTS{alertstate="firing"}`) {

@@ -46,7 +46,7 @@ func files(t *testing.T) []string {
 	return []string{filepath.Join(dir, "redis.conf"), "--aclfile", filepath.Join(dir, "users.acl")}
 }
 
-// server starts a Redis with redis.conf, users.acl and the given further arguments.
+// The function "server" starts a Redis with redis.conf, users.acl and the given further arguments.
 func server(t *testing.T, more ...string) string {
 	t.Helper()
 	return deploytest.Redis(t, append(files(t), more...)...)

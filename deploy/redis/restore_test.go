@@ -51,7 +51,7 @@ func (in *installation) must(redis string, args ...string) string {
 	return out
 }
 
-// worker starts a worker and waits until it is ready.
+// The method "worker" starts a worker and waits until it is ready.
 func (in *installation) worker(redis string) *deploytest.Process {
 	in.t.Helper()
 	probes := deploytest.FreeAddress(in.t)
@@ -74,7 +74,7 @@ func (in *installation) get(url string) string {
 	return string(body)
 }
 
-// stats returns how many messages the sandbox has accepted, and how many of them are duplicates.
+// The method "stats" returns how many messages the sandbox has accepted, and how many of them are duplicates.
 func (in *installation) stats() (accepted, duplicates int) {
 	in.t.Helper()
 	var got struct{ Accepted, Duplicates int }
