@@ -64,9 +64,8 @@ func (t *timed) Write(b []byte) (int, error) {
 // test with Fatal.
 //
 // The client that Tuma.Client returns reads the moved clock. If the tested service makes its own
-// client, that client reads time.Now, unless the service passes producer.WithClock. With such a
-// client, enqueue before Advance. A campaign with ExpiresIn that is enqueued after Advance may
-// expire at once.
+// client without producer.WithClock, that client reads time.Now. With such a client, enqueue before
+// Advance. A campaign with ExpiresIn that is enqueued after Advance may expire at once.
 func (u *Tuma) Advance(t testing.TB, d time.Duration) {
 	t.Helper()
 	if d <= 0 {

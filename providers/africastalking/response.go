@@ -112,10 +112,10 @@ func parseAnswer(body []byte, recipients []sms.MSISDN) ([]providers.Result, *pro
 	return match(entries, recipients), nil
 }
 
-// refusal returns the error for a reply that has a message but no recipients. If the message is the
-// gateway's word for a refused sender ID or for missing credit, the gateway has not taken the call.
-// If the message is the word for another code, the outcome is Unknown. For any other text, refusal
-// returns nil, because the text must not appear in an error.
+// refusal returns the error for a reply that has a message but no recipients. If the message is
+// wordSender or wordBalance, the gateway has not taken the call. If the message is another key of
+// the map "words", the outcome is Unknown. For any other text, refusal returns nil, because the
+// text must not appear in an error.
 func refusal(message string) *providers.Error {
 	_, known := words[strings.ToLower(message)]
 	switch {

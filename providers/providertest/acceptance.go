@@ -149,7 +149,7 @@ func answerForSome(x *exam, word simulator.Reply, want providers.Outcome) {
 			case got.Code == "" || a.err == nil && got.Reason == "":
 				x.Errorf("got outcome %v without a reason or code, want both: %+v", want, got)
 			case reach == simulator.ScopeNumber && a.err == nil && got.Scope != providers.Recipient:
-				x.Errorf("the gateway refuses one number: got scope %v, want recipient: %+v", got.Scope, got)
+				x.Errorf("the gateway refuses one number: got scope %v, want the scope recipient: %+v", got.Scope, got)
 			}
 		}
 		if reach == simulator.ScopeCall && struck && a.err == nil && len(part) > 1 {

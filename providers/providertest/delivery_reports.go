@@ -162,7 +162,7 @@ func deliveryOutcomes(x *exam) {
 }
 
 // hugeCallbacks checks that every parser refuses a callback that is empty, is not a form, or is larger than the
-// callbacks of all gateways. A callback that is too large has known fields, and must be refused all the same.
+// callbacks of all gateways. A callback that is too large must be refused even though it has known fields.
 func hugeCallbacks(x *exam) {
 	p := x.open("http://127.0.0.1:1")
 	form := url.Values{}
