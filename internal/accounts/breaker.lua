@@ -11,13 +11,13 @@
 --   jitter            0 to 1
 --   known_balance     balance that is known for the hold, or ''
 --   refused_size      segments of a call that was refused for lack of credit; 0 for any other call
---   calls             number of consecutive calls with this outcome; claimed_at is then the claim of the last of these
+--   calls             number of consecutive calls with this outcome; claimed_at is the claim of the last of these calls
 -- Returns {'open'} | {'held', reason, until ms}
 -- 'ok' lifts any hold except one by hand. Three 'bad' in a row, or five of the last ten, hold the account; 'hold' holds
 -- it at once. A hold by hand does not change.
 -- A hold for bulk campaigns only (refusal.lua) ends with any accepted call, and gives way to a hold of the whole account.
--- A probe may be refused for lack of credit although it was smaller than the call refused before it at the same
--- balance. Such smaller probes approach what the balance can pay for, so the next probe may follow at once.
+-- A failed probe may be smaller than the last refused call, while the balance has not risen. Then the next probe may
+-- follow at once, because each smaller probe comes closer to a size that the balance can pay for.
 local outcome, claimed_at, reason, code, first_back_off, longest_back_off, jitter, known_balance, refused_size, calls = unpack(ARGV)
 local A = KEYS[1]
 local t = redis.call('TIME')
@@ -35,8 +35,8 @@ local ring = string.sub((v[5] or '') .. string.rep(kind == 'ok' and '.' or 'x', 
 if kind == 'ok' then
   redis.call('HSET', A, 'ok_at', int(now), 'ring', ring)
   redis.call('HDEL', A, 'bad', 'refused')
-  -- A call that was claimed before the hold shows nothing about the account's present state, except that the account
-  -- accepts messages.
+  -- A call that was claimed before the hold does not show that the cause of the hold has gone. It only shows that the
+  -- account accepts messages. This is enough to end a hold for bulk campaigns.
   if held and not by_hand and (bulk_only or claimed == 0 or claimed >= tonumber(v[7] or 0)) then
     redis.call('HDEL', A, 'hold', 'hold_code', 'hold_by', 'hold_at', 'hold_until', 'hold_balance', 'hold_size', 'hold_call', 'hold_bulk',
       'probe_until', 'ring', 'trips')

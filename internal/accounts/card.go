@@ -10,8 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Publish does for one account what PublishAll does, but without settings, and with 0 as the
-// start time of the worker.
+// Publish publishes the card of one account, and records that the worker serves the account now.
+// It publishes no settings. The start number of the worker is 0, as in PublishAll.
 func (s *Store) Publish(ctx context.Context, worker string, c campaign.Card) error {
 	_, _, err := s.publishCards(ctx, worker, 0, []Offer{{Card: c}})
 	return err

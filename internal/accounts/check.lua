@@ -2,9 +2,9 @@
 -- KEYS: 1 account
 -- ARGV, in the order of checkArgs:
 --   probe_life  ms that a probe may take
---   bulk        0|1: whether the caller's campaign is bulk. A hold that is only for bulk campaigns stops no others
+--   bulk        0|1: whether the caller's campaign is bulk. A hold for bulk campaigns does not stop other campaigns
 -- Returns {'open', time of the last accepted call in ms}
---   | {'held'|'probe', reason, until ms, balance before the refused call, segments of that call, time of the refusal in ms}
+--   | {'held'|'probe', reason, until ms, balance known at the hold, segments of the last refused call, time of this refusal}
 -- If the answer is 'probe', the script sets the time until which no other caller gets a probe. The other answers change
 -- nothing.
 local probe_life, bulk = unpack(ARGV)

@@ -31,7 +31,7 @@ func Money(s string) (b providers.Balance, ok bool) {
 // SegmentCost returns the cost of one segment in the unit of the balance. If the price has the
 // same currency as the balance, or if the balance has no currency, the result is the price. If the
 // price is not known and the balance has no currency, the result is 1, because the gateway then
-// counts credits. Otherwise ok is false.
+// counts credits. In all other cases the cost is not known, and ok is false.
 func SegmentCost(balance providers.Balance, price string) (cost float64, ok bool) {
 	p, priced := Money(price)
 	switch {

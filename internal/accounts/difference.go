@@ -69,8 +69,8 @@ func ofWorker(worker string, start time.Time, all []Difference) []Difference {
 	return all
 }
 
-// limitDifferences returns the differences of the live workers that serve an account. fields is the
-// account's hash.
+// limitDifferences returns where the limits of the live workers of an account differ from the card in
+// force. The parameter "fields" is the account's hash.
 func limitDifferences(fields map[string]string, card campaign.Card, now time.Time) (out []Difference) {
 	since := script.Milli(fields["since"])
 	for _, k := range slices.Sorted(maps.Keys(fields)) {

@@ -31,9 +31,9 @@ func (s *Store) ConfirmRun(ctx context.Context, worker, run string, longestCall 
 }
 
 // Unconfirmed returns, sorted, the other workers that serve one of the named accounts now and have
-// not confirmed the given run of Redis. It omits workers of an early release that never confirms a
-// run. longestCall is the longest time for which a call of these workers may last. It is 0 if one
-// of these workers has a release that does not record this time.
+// not confirmed the given run of Redis. It omits workers of early releases, because they never
+// confirm a run. longestCall is the longest time for which a call of the returned workers may last.
+// It is 0 if one of these workers has a release that does not record this time.
 func (s *Store) Unconfirmed(ctx context.Context, worker, run string, names []string) (late []string, longestCall time.Duration, err error) {
 	now, err := s.scripts.Now(ctx)
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// The workers of an account record their longest calls. A worker of an earlier release does not
-// record it.
+// Each worker of an account records the maximum duration of its calls. A worker of an earlier release
+// does not record this duration.
 func TestUnconfirmed_ReturnsTheLongestCallOfTheWorkers(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

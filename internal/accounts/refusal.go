@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// HoldNothingAccepted is the reason of a hold that stops bulk campaigns only. Such an
+	// HoldNothingAccepted is the reason of a hold that stops bulk campaigns only. The held
 	// account accepts nothing, and has refused MaxRefusals recipients in a row.
 	HoldNothingAccepted = "nothing_accepted"
 	// MaxRefusals is how many recipients of bulk campaigns may be rejected in a row at an
@@ -30,7 +30,7 @@ type Refusal struct {
 	Claimed time.Time
 	// Code is the gateway's code, or empty.
 	Code string
-	// ProvenFor is the time for which an accepted call proves that the account works.
+	// ProvenFor is how long an account counts as working after it has accepted a call.
 	ProvenFor time.Duration
 	// Jitter is a random number from 0 to 1, used for the back-off.
 	Jitter float64
@@ -40,10 +40,10 @@ type Refusal struct {
 // of these recipients may be rejected. If the account has accepted a call within
 // Refusal.ProvenFor, or if the campaign is transactional, all may be rejected. For bulk campaigns,
 // all workers together may reject at most MaxRefusals recipients until the account accepts a
-// message or is released. When ReportRefusal grants the last of these MaxRefusals, it holds the
-// account for bulk campaigns. For a bulk call that was claimed before the last release, it grants
-// no rejection and does not count the recipients. ReportRefusal also returns the account's hold,
-// or the zero Hold if the account is not held.
+// message or is released. When this limit is reached, ReportRefusal holds the account for bulk
+// campaigns. For a bulk call that was claimed before the last release, it returns 0 and does not
+// count the recipients. ReportRefusal also returns the account's hold, or the zero Hold if the
+// account is not held.
 func (s *Store) ReportRefusal(ctx context.Context, name string, r Refusal) (granted int, hold Hold, err error) {
 	out, err := s.scripts.Run(ctx, refusalScript, []string{Key(name)}, script.Args(refusalArgs{
 		Recipients: r.Recipients, Bulk: r.Bulk, ClaimedAt: r.Claimed, Code: r.Code, ProvenFor: r.ProvenFor, Most: MaxRefusals,

@@ -7,17 +7,17 @@
 --   bulk              0|1: whether the call belongs to a bulk campaign
 --   claimed_at        time of the call's claim in ms
 --   code              the gateway's code, or ''
---   proven_for        ms for which an accepted call proves that the account works
+--   proven_for        how long an account counts as working after it has accepted a call, in ms
 --   most              maximum number of recipients in a row that may be rejected
 --   first_back_off    in ms
 --   longest_back_off  in ms
 --   jitter            0 to 1
 -- Returns {granted, 'open'} | {granted, 'held', reason, until ms}
 -- The counter is the field 'refused'. breaker.lua removes it when a call is accepted. release.lua removes it when a
--- hold is lifted by hand. Between two removals, at most 'most' recipients of bulk campaigns are rejected, whatever the
--- number of workers and of calls in flight. Every refusal of a transactional campaign is granted and counted. For a
--- bulk call that was claimed before the last release, no recipient is granted or counted. The release means that the
--- account has been set up meanwhile, so the recipients of the call are tried again.
+-- hold is lifted by hand. Until it is removed, at most 'most' recipients of bulk campaigns are rejected, whatever the
+-- number of workers and of calls in flight. The script grants and counts all recipients of a transactional campaign.
+-- It grants and counts none of a bulk call that was claimed before the last release. A release means that the account
+-- has been set up meanwhile, so the recipients of that call are tried again.
 -- A repeated run after a lost answer counts the recipients twice, so fewer recipients are rejected before the hold.
 local recipients, bulk, claimed_at, code, proven_for, most, first_back_off, longest_back_off, jitter = unpack(ARGV)
 local A = KEYS[1]

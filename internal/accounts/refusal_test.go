@@ -194,8 +194,8 @@ func TestRefusal_OtherHoldsTakePrecedence(t *testing.T) {
 	}
 }
 
-// The account is released while calls are in flight. Their late refusals are not about the account after its
-// release. So they reject no recipient, are not counted, and do not hold the account again.
+// The account is released while calls are in flight. The gateway refuses these calls, but the refusals show nothing
+// about the account after its release. So they reject no recipient, are not counted, and do not hold the account again.
 func TestRefusal_CallClaimedBeforeTheReleaseIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

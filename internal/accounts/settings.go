@@ -67,8 +67,8 @@ type CardInForce struct {
 // the start of any worker. If worker is empty, no worker is recorded. PublishAll returns the
 // settings and cards that are in force afterwards.
 //
-// All new accounts become visible at the same moment. This is before the settings become
-// visible, whose routes may name these accounts.
+// The settings become visible first. Then all new accounts become visible at the same moment. So
+// the routes in the settings may name accounts that are not visible yet.
 func (s *Store) PublishAll(ctx context.Context, worker string, start int64, offers []Offer, own Settings) (InForce, error) {
 	record, err := json.Marshal(own)
 	if err != nil {

@@ -135,8 +135,8 @@ func TestAll_NamesWhatDiffers(t *testing.T) {
 	}
 }
 
-// All new accounts of a worker become visible at the same moment. This is so for a caller that
-// reads one account, and for a caller that lists the names.
+// All new accounts of a worker become visible at the same moment, both to a caller that reads one
+// account and to a caller that lists the names.
 func TestPublishAll_AccountsAppearTogether(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

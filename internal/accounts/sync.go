@@ -46,7 +46,7 @@ func (s *Store) Sync(ctx context.Context, offers []Offer, own Settings) (out Syn
 			out.Kept = append(out.Kept, name)
 			continue
 		}
-		// If a worker has started meanwhile, it has a higher number, so its card stays.
+		// A worker that has started meanwhile has a higher start number. So this call does not replace its card.
 		if _, _, err := s.publishCard(ctx, "", int64(script.Int(f["start"])), o); err != nil {
 			return out, fmt.Errorf("publish account %s: %w", name, err)
 		}

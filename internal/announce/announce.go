@@ -70,8 +70,8 @@ func (a *Announcer) first(ctx context.Context, event string, at time.Time, keep 
 	return first, nil
 }
 
-// eventName returns the name of an event in the list. Two events of the same kind differ in the
-// parameter "since".
+// eventName returns the name of an event in the list. The parameter "what" is the campaign or the
+// account. Two holds of one account, or two pauses of one campaign, differ in the parameter "since".
 func eventName(kind, what string, since time.Time) string {
 	return fmt.Sprintf("%s %s %d", kind, what, since.UnixMilli())
 }

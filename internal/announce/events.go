@@ -51,8 +51,8 @@ func (a *Announcer) publish(ctx context.Context, name string, e events.Event) er
 	return a.write(ctx, e)
 }
 
-// write appends the event e to the event stream. If the user of Redis lacks this right, the method
-// returns no error, because the log must not depend on that right.
+// write appends the event e to the event stream. If the user of Redis has no right to write to the
+// stream, the method returns no error, because the log must not depend on this right.
 func (a *Announcer) write(ctx context.Context, e events.Event) error {
 	err := events.New(a.Ledger.Runner(), 0).Add(ctx, e)
 	if redis.IsPermissionError(err) {

@@ -32,9 +32,9 @@ func New(r *script.Runner) *Index { return &Index{rdb: r.Redis(), scripts: r} }
 //
 // The order of the steps makes this safe. The worker adds the attempt before it sends the first
 // byte of the call. It records the ids of the messages before it settles the attempt, and removes
-// the attempt after the settle. A worker that searches for a message first reads the gateway's
-// list, then the attempts, then the ids. So if another attempt sent a message in the list, the
-// worker finds either this attempt or the id of the message.
+// the attempt after the settle. A worker that searches for a message reads the gateway's list
+// first, then the attempts, and then the ids. So for each message of another attempt in the list,
+// the worker finds either that attempt or the id of the message.
 type Attempt struct {
 	Campaign, Batch  string
 	Call, Generation int
@@ -46,8 +46,8 @@ type Attempt struct {
 // long.
 const Life = time.Hour
 
-// sentSpan is the length of the time spans by which message ids are grouped. Each span has one
-// Redis key, which expires after the last use of the newest id of the span.
+// sentSpan is the length of the time spans by which message ids are grouped. Each span has one key
+// in Redis. The key expires when none of its ids is needed any more.
 const sentSpan = 10 * time.Minute
 
 func attemptsKey(login string) string { return script.KeyPrefix + "attempts:{" + login + "}" }

@@ -23,7 +23,7 @@ const (
 	readAtOnce = 500
 )
 
-// Entry is one change. It has no number, text or secret.
+// Entry is one change. It contains no phone number, message text or secret.
 type Entry struct {
 	// Cursor is the position of the entry. A later read can continue after this position.
 	Cursor string    `json:"cursor"`

@@ -20,8 +20,9 @@ import (
 const Timeout = 10 * time.Second
 
 const (
-	// Tick is the interval between two calls of Poll. A balance is due after each pollEvery. While
-	// the account is held for credit, its balance is due at each tick, even if no work waits.
+	// Tick is the interval between two calls of Poll. The balance of an account is due again
+	// pollEvery after it was read. While the account is held for credit, its balance is due at each
+	// tick, even if no work waits.
 	Tick      = 30 * time.Second
 	pollEvery = 5 * time.Minute
 )

@@ -20,9 +20,9 @@ import (
 )
 
 // Reports adds to the suppression lists the numbers that delivery reports call blacklisted. If a gateway
-// queues messages, only such a report shows that a number is blacklisted. The rule for adding a number
-// is the same as after a call: shortly before and after the report, other recipients of the sender ID
-// must have received their messages. Make a Reports with NewReports. It is safe for concurrent use.
+// queues messages, only the delivery report shows that a number is blacklisted. A number is added only if
+// other recipients of the sender ID received their messages shortly before and after its report. Make a
+// Reports with NewReports. It is safe for concurrent use.
 type Reports struct {
 	ledger    *ledger.Ledger
 	optouts   *optout.Lists
@@ -104,9 +104,9 @@ func (x *Reports) note(ctx context.Context, r tracking.Applied) (added int, err 
 
 // ofReport returns the numbers that can be added to a suppression list now, and the name of this
 // list. A delivered message proves that the sender ID works, like an accepted recipient in the answer
-// to a call. Reports have a separate count of blacklisted recipients in a row. The reason: a gateway
-// that queues messages first accepts a recipient and later calls the recipient blacklisted. So the
-// count of calls would never grow.
+// to a call. Reports and answers to calls count the blacklisted recipients in a row separately. A gateway
+// that queues messages accepts each recipient first, and reports later that the recipient is blacklisted.
+// With one common count, the accepted recipients would set the count to 0 again and again.
 func (x *Reports) ofReport(account, sender string, bySender bool, d providers.DLR) (list string, proven []optout.Entry) {
 	list = campaign.AllSenders
 	if bySender {

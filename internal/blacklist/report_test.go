@@ -14,7 +14,7 @@ func TestReports_RuleOfTheSuppressionList(t *testing.T) {
 	failed := func(to sms.MSISDN) providers.DLR {
 		return providers.DLR{MessageID: "2", To: to, Status: providers.MessageStatus{Final: true, State: "Failed"}, Reason: "UserInBlackList", Blacklisted: true}
 	}
-	// want is how many numbers each report puts on the list.
+	// The field "want" has, for each report, how many numbers the report puts on the list.
 	for name, tc := range map[string]struct {
 		sender   string
 		bySender bool

@@ -2,9 +2,10 @@
 // suppression lists.
 //
 // If a gateway does not know a sender ID, it may call every recipient blacklisted. So a recipient is added
-// only if the same account has accepted other recipients of the same sender ID: either in the same call,
-// or both within ten minutes before this recipient and after it. Until then the recipient waits. A
-// recipient that is not added is rejected again in the next campaign, and can be added then.
+// only if the same account accepts other recipients of the same sender ID. It must accept one of them in
+// the same call, or it must have accepted one in the last ten minutes and accept another one later. Until
+// then the recipient waits. A recipient that is not added is rejected again in the next campaign, and can
+// be added then.
 package blacklist
 
 import (
@@ -16,18 +17,18 @@ import (
 	"github.com/tuma-sms/tuma/internal/verdict"
 )
 
-// Rule has what one process has seen of the sender IDs at its accounts. The zero value is a Rule that
-// has seen nothing yet. It is safe for concurrent use.
+// Rule has the answers and reports that one process has seen, by sender ID and account. The zero value is
+// a Rule that has seen none of them yet. It is safe for concurrent use.
 type Rule struct {
 	mu      sync.Mutex
 	senders map[string]*sender // the key contains the account and the sender ID
 }
 
-// sender is what was seen of a sender ID at an account.
+// sender has what a Rule remembers about one sender ID at one account.
 type sender struct {
-	// acceptedAt is when the account last accepted a recipient. run is the number of recipients
-	// that the account has called blacklisted since then. waiting has those of them that may still
-	// be added to the suppression list.
+	// acceptedAt is when the account last accepted a recipient. The field "run" is the number of
+	// recipients that the account has called blacklisted since then. The field "waiting" lists the
+	// blacklisted recipients that may still be added to the suppression list.
 	acceptedAt time.Time
 	run        int
 	waiting    []optout.Entry
@@ -74,7 +75,7 @@ func (l *Rule) Proven(key string, accepted bool, found []optout.Entry) (proven [
 	return nil, before/RunLimit < s.run/RunLimit
 }
 
-// sender returns what is known of a sender ID. The caller holds l.mu.
+// The method "sender" returns what the Rule remembers under a key. The caller holds l.mu.
 func (l *Rule) sender(key string) *sender {
 	s := l.senders[key]
 	if s == nil {

@@ -69,7 +69,7 @@ func (c Card) Incompatibilities(from, body string, flash bool) (out []Incompatib
 		add("flash", "the gateway of account %s does not support flash messages", c.Name)
 	}
 	if why, wide := sms.ExplainUCS2(body); wide && flash && c.Info.FlashGSM7 {
-		add("flash", "account %s sends flash messages only in GSM-7, and the body is %s: replace the character, or send no flash message", c.Name, why)
+		add("flash", "account %s sends flash messages only in GSM-7, and the body is %s: replace the characters that are not in GSM-7, or send no flash message", c.Name, why)
 	}
 	l := sms.Measure(body)
 	if !l.Fits(c.Info.MaxChars, 0) {

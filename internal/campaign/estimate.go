@@ -20,9 +20,9 @@ type ProgressReading struct {
 
 // Estimator estimates when a campaign ends, from readings of its progress. It uses the rate of the
 // accounts. If the accounts have no rate, or if the campaign is clearly slower than their rate, it
-// uses the speed of the last ten seconds. Times in which the campaign was blocked are left out. The
-// estimate changes smoothly, because messages end in steps of a whole call. The zero value has no
-// readings. It is not safe for concurrent use.
+// uses the speed of the last ten seconds. Times in which the campaign was blocked are left out. All
+// messages of a call end at once, so the measured speed jumps. The Estimator smooths these jumps.
+// The zero value has no readings. It is not safe for concurrent use.
 type Estimator struct {
 	steps   []progressStep // the readings at which Ended was higher than before, the oldest first
 	since   time.Time      // the first reading since the campaign was last blocked
@@ -104,8 +104,8 @@ func (e *Estimator) speed() float64 {
 	return e.last.Rate
 }
 
-// measured returns the speed between the first and the last step. If the next step is late, this
-// delay is included.
+// measured returns the speed between the first and the last step. If the next step is later than the
+// mean time between two steps, the speed becomes lower by this delay.
 func (e *Estimator) measured() float64 {
 	n := len(e.steps) - 1
 	if n < 1 {

@@ -4,9 +4,9 @@ import "github.com/tuma-sms/tuma/sms"
 
 // Limits of a stored page, and of what planning carries over to the next page.
 const (
-	// MaxPageRows is the maximum number of recipients in a page. 4,096 phone numbers without merge
-	// fields also come near the maximum size of a page. Large pages are cheaper, because a page with many recipients costs
-	// Redis hardly more than a page with few.
+	// MaxPageRows is the maximum number of recipients in a page. A page with 4,096 phone numbers
+	// and without merge fields is nearly as large, in bytes, as a page may be. Large pages are
+	// cheaper, because a page with many recipients costs Redis hardly more than a page with few.
 	MaxPageRows = 4096
 	// MaxInput is how many bytes of a recipient's uploaded text are kept. No phone number is
 	// longer.

@@ -10,15 +10,15 @@ const (
 	ReasonOverCap       = "over_cap"
 	ReasonNoRoute       = "no_route"
 	ReasonOptedOut      = "opted_out"
-	ReasonMissingField  = "missing_field" // the code is the name of the merge field without a value
+	ReasonMissingField  = "missing_field" // the recipient lacks the value of a merge field; the code is the name of this field
 	ReasonBodyTooLong   = "body_too_long"
 	ReasonNotSent       = "not_sent"
 	ReasonReconciled    = "reconciled" // the recipient is accepted; its outcome was unknown until its message was found at the gateway
 	ReasonNotFound      = "not_found"  // the recipient is unknown; its message was not found at the gateway
 )
 
-// CodeOtherText is the code of a recipient that is skipped as a duplicate, although its text is not
-// the text that its number gets.
+// CodeOtherText is the code of a recipient that is skipped as a duplicate of an earlier recipient
+// with the same number, but with another text.
 const CodeOtherText = "other_text"
 
 // AllSenders is the suppression list that applies to every campaign, whatever its sender.

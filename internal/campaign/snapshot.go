@@ -22,9 +22,9 @@ type SnapshotAccount struct {
 	// BatchSize is the maximum number of recipients of a batch. It is a multiple of
 	// MaxRecipients, or less than MaxRecipients. In Redis, 0 stands for MaxRecipients.
 	BatchSize int `json:"b,omitempty"`
-	// Resend is true if recipients with an unknown outcome are submitted once more. The gateway
-	// then has no idempotency keys, and a setting of the campaign or of the account asks for the
-	// resend.
+	// Resend is true if recipients with an unknown outcome are submitted once more. It is only
+	// true if the gateway has no idempotency keys, and if a setting of the campaign or of the
+	// account asks for the resend.
 	Resend bool `json:"r,omitempty"`
 	// MaxChars and MaxSegments are the maximum length of a body that the gateway accepts. Calls
 	// is the maximum number of calls of a batch. 0 means no limit. In plain campaigns all three

@@ -61,8 +61,9 @@ type Spec struct {
 	// Transliterate is true if planning transliterates each rendered body to GSM-7 where
 	// possible. In a plain campaign the producer has already transliterated the body.
 	Transliterate bool `json:"tl,omitempty"`
-	// CreatedBy is who enqueued the campaign, such as user@host. Notes are remarks of the producer
-	// about the recipients that it has read. Both are empty in campaigns of earlier releases.
+	// CreatedBy is who enqueued the campaign, such as user@host. Notes are facts about the campaign
+	// for people, such as the sheet of a workbook that holds the recipients. CreatedBy and Notes
+	// are empty in campaigns of earlier releases.
 	CreatedBy string   `json:"by,omitempty"`
 	Notes     []string `json:"nt,omitempty"`
 	// Duplicates is DuplicatesEach or empty. If it is empty, planning skips a recipient whose number
@@ -177,9 +178,10 @@ func (s Spec) Capped(n int) bool {
 // Content returns the part of a spec that decides whether two enqueues are the same campaign. Defaults
 // are left out, so that the content stays the same when the settings change. Content contains the start
 // and the expiry as the producer gave them (StartIn, ExpiresIn), not the times computed from them
-// (StartAt, ExpiresAt). Canary and MaxRejected are left out: if a second enqueue omits these two by
-// mistake, it must not send the campaign again. CreatedBy, Notes and StatusEvents are left out, so that
-// a colleague who enqueues the same campaign does not send it again. Trace is left out too.
+// (StartAt, ExpiresAt). Canary and MaxRejected are left out: a second enqueue that omits these two by
+// mistake must not send the campaign again. CreatedBy, Notes and StatusEvents are left out, so that a
+// colleague who enqueues the same campaign does not send it again. Trace, PurgeBody, Purged and Refs
+// are left out too.
 func (s Spec) Content() Spec {
 	s.Defaults = nil
 	s.Canary, s.MaxRejected = 0, 0

@@ -48,8 +48,8 @@ func (f PlanSnapshot) Stream(n int) Stream {
 	return l
 }
 
-// SameHoursFor returns the number of the stream with the same sending hours as the given stream,
-// at another account. The parameter "account" is the number of this account.
+// SameHoursFor returns the number of the stream that belongs to the given account and has the same
+// sending hours as the given stream. The parameters are the numbers of a stream and of an account.
 func (f PlanSnapshot) SameHoursFor(stream, account int) int {
 	return stream - stream%len(f.Accounts) + account
 }

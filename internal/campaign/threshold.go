@@ -5,11 +5,13 @@ package campaign
 const DefaultMaxRejected = 10
 
 const (
-	// ThresholdSample is how many messages must have finished before the threshold is checked,
-	// other than at the end of the canary. Fewer messages say too little about the campaign.
+	// ThresholdSample is how many messages must have finished before the threshold is checked.
+	// Fewer messages say too little about the campaign. The check at the end of the canary does
+	// not need this number of messages.
 	ThresholdSample = 100
-	// ThresholdSpan is the number of messages within the threshold after which the count restarts.
-	// The restart ensures that a million accepted messages do not hide later failures.
+	// ThresholdSpan is the number of finished messages at which the count restarts, if the
+	// threshold was not exceeded. The restart ensures that a million accepted messages do not
+	// hide later failures.
 	ThresholdSpan = 10_000
 )
 

@@ -37,7 +37,7 @@ type Account struct {
 	Provider string  `json:"provider"`
 	Rate     float64 `json:"rate"` // units a second; 0: unlimited
 	// Backlog is the number of messages of each class that may be sent now. See Taker.Note. Oldest is
-	// how long, in seconds, the oldest campaign with such messages has waited.
+	// how long, in seconds, the oldest campaign with messages in the backlog has waited.
 	Backlog map[campaign.Class]int     `json:"backlog,omitempty"`
 	Oldest  map[campaign.Class]float64 `json:"oldest,omitempty"`
 	// Held is the kind of the account's hold: one of HoldKinds, or "" if the account is open.

@@ -25,9 +25,10 @@ type Demand struct {
 	Concurrency int
 }
 
-// The method "calls" returns how many calls the account can keep in flight. With a rate, the result is
-// the number of calls of this duration that the rate allows. Without a rate, it is the number of calls
-// that send the backlog within a minute. The result is never more than the number of waiting calls.
+// The method "calls" returns how many calls the account can keep in flight. If the account has a rate,
+// the result is the number of calls that start at this rate during one call. If it has no rate, the
+// result is the number of calls in flight that send the backlog within a minute. The result is never
+// more than the number of waiting calls.
 func (d Demand) calls() float64 {
 	p95 := d.P95
 	if p95 <= 0 {

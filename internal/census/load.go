@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Load has the measurements of a worker for the calls of one account, in the last minute in which the
-// account had calls.
+// Load has the measurements of a worker for the calls of one account. They cover the last minute. If the
+// account had no call in the last minute, they cover an earlier minute with calls.
 type Load struct {
 	Calls int `json:"n"`
 	// Recipients and Units are the sums over the calls. Units has the unit of the account's rate.
@@ -45,8 +45,8 @@ type span struct {
 	buckets                  [buckets]atomic.Int64
 }
 
-// buckets is the number of buckets of a span. Two buckets cover a power of two of microseconds, so the
-// last bucket begins at more than nine minutes.
+// buckets is the number of buckets of a span. Two buckets cover the durations from 2^n to 2^(n+1)
+// microseconds. The last bucket begins at more than nine minutes.
 const buckets = 60
 
 // spanLife is how long calls are collected in one span. A load covers one or two spans.

@@ -28,7 +28,7 @@ type Account struct {
 	Info providers.Info
 	// BaseURL is the address of the gateway. If it is empty, the provider's own address applies.
 	BaseURL string
-	// Worker is the account for a worker. Its Provider is nil if a value is missing.
+	// Worker is the account in the form of package worker. Worker.Provider is nil if a value is missing.
 	Worker worker.Account
 	// CallbackSecrets are the secrets of the account's callback URLs. The slice has at most one secret, or two
 	// secrets during a rotation.
@@ -212,7 +212,7 @@ func (r *reader) open(acc *Account, e entry, s providers.Settings, given map[str
 	acc.Login = providers.FieldNames(login)
 	for _, field := range login {
 		if !isGiven(field) {
-			r.lack(entry{name: e.name, line: e.line}, "%s is missing; provider %s needs it, or %s_file%s", field.Name, acc.Kind.Name, field.Name, insteadOf(acc.Kind, given))
+			r.lack(entry{name: e.name, line: e.line}, "%s is missing; provider %s needs %[3]s or %[3]s_file%[4]s", field.Name, acc.Kind.Name, field.Name, insteadOf(acc.Kind, given))
 		}
 		if !s.HasLogin(field) {
 			full.SetLogin(field, placeholder)

@@ -112,7 +112,7 @@ func TestConfig_MissingLoginFailsOnlyItsAccount(t *testing.T) {
 	}
 	want := "t.yaml:4: accounts.new.client_id: environment variable NOT_SET is not set\n" +
 		"t.yaml:5: accounts.new.client_secret: has no value\n" +
-		"t.yaml:2: accounts.new: account_sid is missing; provider madeup needs it, or account_sid_file"
+		"t.yaml:2: accounts.new: account_sid is missing; provider madeup needs account_sid or account_sid_file"
 	if err := c.Accounts[0].Ready(); err == nil || err.Error() != want || c.Accounts[0].Worker.Provider != nil {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
@@ -127,11 +127,11 @@ func TestConfig_SecondWayToLogIn(t *testing.T) {
 	for yaml, want := range map[string]string{
 		"{provider: connectmedia, api_key: k}":                           "",
 		"{provider: connectmedia, username: u, password: p}":             "",
-		"{provider: connectmedia, username: u}":                          "t.yaml:2: accounts.c: password is missing; provider connectmedia needs it, or password_file",
+		"{provider: connectmedia, username: u}":                          "t.yaml:2: accounts.c: password is missing; provider connectmedia needs password or password_file",
 		"{provider: connectmedia, api_key: '${CM_KEY}'}":                 "t.yaml:2: accounts.c.api_key: environment variable CM_KEY is not set",
 		"{provider: connectmedia, username: u, password: p, api_key: k}": "t.yaml:2: accounts.c.api_key: keep only one login: either api_key, or username and password",
-		"{provider: connectmedia}": "t.yaml:2: accounts.c: username is missing; provider connectmedia needs it, or username_file; or set api_key instead of username and password\n" +
-			"t.yaml:2: accounts.c: password is missing; provider connectmedia needs it, or password_file; or set api_key instead of username and password",
+		"{provider: connectmedia}": "t.yaml:2: accounts.c: username is missing; provider connectmedia needs username or username_file; or set api_key instead of username and password\n" +
+			"t.yaml:2: accounts.c: password is missing; provider connectmedia needs password or password_file; or set api_key instead of username and password",
 	} {
 		c, err := parseKinds(catalog.Kinds(), "t.yaml", []byte("accounts:\n  c: "+yaml+"\n"), environment())
 		if err == nil {

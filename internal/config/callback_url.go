@@ -9,8 +9,9 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// For each account with callback_url, callbackURLs sets the URL that the calls of the account name. It needs the
-// section "serve", which may follow the accounts, so the reader calls it last.
+// callbackURLs sets Worker.CallbackURL of each account that has the key callback_url. In each call, the account asks
+// its gateway to post the delivery reports to this URL. callbackURLs needs the section "serve", which may follow the
+// accounts, so the reader calls callbackURLs last.
 func (r *reader) callbackURLs(c *Config) {
 	for _, acc := range c.Accounts {
 		if !acc.NamesCallback {
@@ -19,7 +20,7 @@ func (r *reader) callbackURLs(c *Config) {
 		e := acc.callbackURL
 		switch {
 		case acc.Worker.Reports == worker.ReportsOff:
-			r.fail(e, "needs delivery reports: remove the line reports: off")
+			r.fail(e, `needs delivery reports: remove the line "reports: off"`)
 		case !acc.HasCallbackKey:
 			r.fail(e, "needs a callback_secret, which is part of the URL")
 		case c.Serve.PublicURL == "":

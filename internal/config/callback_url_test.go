@@ -28,7 +28,7 @@ func TestCallbackURL_OfEachCall(t *testing.T) {
 		kobo + secret + "    callback_url: true\n":                                                                                      "t.yaml:7: accounts.k.callback_url: needs serve.public_url",
 		kobo + "    callback_url: true\n" + serve:                                                                                       "t.yaml:6: accounts.k.callback_url: needs a callback_secret",
 		kobo + secret + "    callback_url: true\nserve: {public_url: http://sms.example.org}\n":                                         "needs an https address as serve.public_url",
-		kobo + secret + "    reports: off\n    callback_url: true\n" + serve:                                                            "remove the line reports: off",
+		kobo + secret + "    reports: off\n    callback_url: true\n" + serve:                                                            `remove the line "reports: off"`,
 		strings.Replace(kobo, "kobo\n    user: u\n    pass", "textconnect\n    token", 1) + secret + "    callback_url: true\n" + serve: "callback_url: unknown key",
 		kobo + "    callback_url: maybe\n":                                                                                              "callback_url",
 	} {

@@ -106,7 +106,7 @@ func readSmallFile(name string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if info.IsDir() {
-		return nil, fmt.Errorf("%s is a directory; must be a file", name)
+		return nil, fmt.Errorf("%s is a directory, but it must be a file", name)
 	}
 	if info.Size() > limit {
 		return nil, fmt.Errorf("%s has %d bytes; the maximum is %d", name, info.Size(), limit)

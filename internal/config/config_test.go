@@ -75,14 +75,14 @@ func TestConfig_MistakesNameTheirLine(t *testing.T) {
 		"bad allow_http":            {koboAccount + "    allow_http: 1\n", `t.yaml:6: accounts.k.allow_http: "1" must be true or false`},
 		"field and its file":        {koboAccount + "    pass_file: f\n", "t.yaml:6: accounts.k.pass_file: is already set in line 5"},
 		"bad match":                 {koboAccount + "routes:\n  - {match: ke, via: [k]}\n", `t.yaml:7: routes[0].match: "ke" must be the first digits`},
-		"no match":                  {koboAccount + "routes:\n  - {via: [k]}\n", "t.yaml:7: routes[0]: match is missing"},
-		"no via":                    {koboAccount + "routes:\n  - {match: 254}\n", "t.yaml:7: routes[0]: via is missing"},
+		"no match":                  {koboAccount + "routes:\n  - {via: [k]}\n", `t.yaml:7: routes[0]: the key "match" is missing`},
+		"no via":                    {koboAccount + "routes:\n  - {match: 254}\n", `t.yaml:7: routes[0]: the key "via" is missing`},
 		"route to nowhere":          {koboAccount + "routes:\n  - {match: 254, via: [k, zz]}\n", `t.yaml:7: routes[0]: unknown account "zz"`},
 		"bad country":               {"default_country: Kenya\n", `t.yaml:1: default_country: unknown country "Kenya"`},
 		"bad windows":               {"windows: never\n", `t.yaml:1: windows: "never" must be off`},
 		"bad window":                {"windows:\n  KE: 8-18\n", `t.yaml:2: windows.KE: "8-18" must be hours, such as "08:00-18:00"`},
 		"window of no time":         {"windows: {KE: '18:00-18:00'}\n", `t.yaml:1: windows.KE: "18:00-18:00" must be hours`},
-		"window that never opens":   {"windows:\n  KE: off\n  RU: '08:00-12:00'\n", `t.yaml:3: windows.RU: hours in RU: it is never 08:00-12:00 in all of its time zones at once`},
+		"window that never opens":   {"windows:\n  KE: off\n  RU: '08:00-12:00'\n", `t.yaml:3: windows.RU: hours in RU: the hours 08:00-12:00 of its time zones never overlap: set longer hours`},
 		"window of no country":      {"windows: {XX: off}\n", `t.yaml:1: windows.XX: unknown country "XX"`},
 		"short callback secret":     {koboAccount + "    callback_secret: abc\n", "t.yaml:6: accounts.k.callback_secret: must have 8 to 128 characters"},
 		"callback secret of a path": {koboAccount + "    callback_secret: a/long/secret\n", "t.yaml:6: accounts.k.callback_secret: must consist of letters"},
@@ -194,7 +194,7 @@ func TestConfig_MissingValueFailsOnlyItsAccount(t *testing.T) {
 		"whole": "",
 		"partly": "t.yaml:5: accounts.partly.user: environment variable NOT_SET is not set\n" +
 			"t.yaml:6: accounts.partly.rate: environment variable NOT_SET_EITHER is not set\n" +
-			"t.yaml:3: accounts.partly: pass is missing; provider kobo needs it, or pass_file",
+			"t.yaml:3: accounts.partly: pass is missing; provider kobo needs pass or pass_file",
 		"file":  "t.yaml:7: accounts.file.pass_file: cannot be read: stat not-there: no such file or directory",
 		"empty": "t.yaml:8: accounts.empty.pass: has no value",
 	}

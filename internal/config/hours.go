@@ -20,8 +20,8 @@ func defaultWindows() map[string]worker.Hours {
 
 // The method "windows" reads the sending hours into the parameter "target". The value is either
 // "off" for all countries, or a mapping. The mapping maps a country to hours such as
-// "08:00-18:00" or to "off". If the mapping does not name a country, the country's hours in
-// target do not change.
+// "08:00-18:00" or to "off". For a country that the mapping does not name, the hours in the
+// parameter "target" do not change.
 func (r *reader) windows(e entry, target *map[string]worker.Hours) {
 	if n := resolve(e.value); n != nil && n.Kind == yaml.ScalarNode {
 		var off string

@@ -23,7 +23,7 @@ import (
 // lines. Its messages never contain a secret or the value of an environment variable.
 type reader struct {
 	// The field "file" is the name of the configuration file, for messages. The field "dir" is the
-	// directory of this file. Relative names of secret files start in dir.
+	// directory of this file. Relative names of secret files start in this directory.
 	file, dir string
 	lookup    func(string) (string, bool)
 	// kinds are the providers that an account may name.

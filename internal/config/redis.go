@@ -204,9 +204,9 @@ func ParseRedis(text string) (Opener, error) {
 }
 
 // openMark searches a Redis URL without its scheme for a # or a ? that belongs to the password and must be
-// escaped. It returns "#" or "? before its last @". If it finds no such character, it returns an empty string. A
-// # is always such a character, because a Redis URL has no fragment. A ? is such a character if an @ follows it
-// and no @ precedes it, because options begin only after the login and the hosts.
+// escaped. It returns the words for this character in an error message, or "" if the URL has no such character.
+// A # always belongs to the password, because a Redis URL has no fragment. A ? belongs to the password if an @
+// follows it and no @ precedes it, because options begin only after the login and the hosts.
 func openMark(rest string) string {
 	if strings.Contains(rest, "#") {
 		return "#"
@@ -219,9 +219,9 @@ func openMark(rest string) string {
 }
 
 // noMaintNotifications turns off the maintenance notifications of Redis Enterprise. If they are on, go-redis looks up
-// the host in DNS for up to two seconds before it returns a client. It then also requests a feature on each connection
-// that other servers do not have. Tuma repeats commands that a moved connection interrupts, so it does not need these
-// notifications.
+// the host in DNS for up to two seconds before it returns a client. On each connection, go-redis also requests a
+// feature that only Redis Enterprise has. Tuma repeats commands that a moved connection interrupts, so it does not
+// need these notifications.
 func noMaintNotifications() *maintnotifications.Config {
 	return &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 }
@@ -301,8 +301,8 @@ func parseSentinel(scheme, rest string) (Opener, error) {
 	if err != nil {
 		return nil, err
 	}
-	// go-redis uses the login in the URL for the sentinels, but for ParseRedis this is the login of Redis. So
-	// exchange the two logins.
+	// go-redis takes the login in the URL as the login of the sentinels. In a URL for Tuma it is the login of
+	// Redis. So exchange the two logins.
 	o.Username, o.Password = o.SentinelUsername, o.SentinelPassword
 	o.SentinelUsername, o.SentinelPassword = ownUser, ownPassword
 	return func(connections int, t TLS) redis.UniversalClient {

@@ -33,17 +33,20 @@ func (r *reader) reports(e entry, target *string) {
 	}
 }
 
-// defaultSample is the default of the setting "reports" where each delivery report costs a request.
+// defaultSample is the default of the setting "reports" for a gateway at which each delivery report costs a
+// request.
 const defaultSample = worker.ReportsSample + "1000"
 
-// settleReports checks the setting "reports" against the gateway of an account, and sets its default:
-// all reports where the gateway sends them or lists many in one answer, a sample where each costs a
-// request, else none. provider is nil if the account's settings are wrong.
+// settleReports checks the setting "reports" against the gateway of an account, and sets its default. If
+// the gateway sends its reports or lists many reports in one answer, the default is all reports. If each
+// report costs a request, the default is a sample. If Tuma cannot collect the reports, the default is off.
+// The parameter "provider" is nil if the account's settings are wrong.
 func (r *reader) settleReports(acc *Account, e entry, given map[string]entry, provider providers.Provider) {
 	polled := provider != nil && worker.Polls(provider)
 	_, lists := provider.(providers.SpanPoller)
 	acc.Polled = polled
-	// A gateway with idempotency keys needs no proof of messages, and its ids are not indexed.
+	// Tuma does not index the message ids of a gateway with idempotency keys. So it cannot match the reports
+	// that such a gateway posts.
 	posted := acc.Info.DLRNamesRecipient && acc.Info.KeyTTL == 0 && !polled
 	can := posted || polled
 	w := &acc.Worker
@@ -56,7 +59,7 @@ func (r *reader) settleReports(acc *Account, e entry, given map[string]entry, pr
 		w.Reports = worker.ReportsAll
 	case w.Reports == "" && polled:
 		w.Reports = defaultSample
-	case w.Reports == "" && posted && acc.HasCallbackKey: // also where only tuma serve can read the secret
+	case w.Reports == "" && posted && acc.HasCallbackKey: // the value of the key may be missing, because only tuma serve needs the secret
 		w.Reports = worker.ReportsAll
 	case w.Reports == "":
 		w.Reports = worker.ReportsOff

@@ -36,10 +36,10 @@ func (r *reader) routes(e entry) []campaign.Route {
 			},
 		})
 		if !matched {
-			r.fail(item, `match is missing: set it to the first digits of numbers, such as "254", or "" for all numbers`)
+			r.fail(item, `the key "match" is missing: set it to the first digits of numbers, such as "254", or "" for all numbers`)
 		}
 		if len(route.Via) == 0 {
-			r.fail(item, "via is missing: list the accounts for these numbers")
+			r.fail(item, `the key "via" is missing: list the accounts that carry these numbers`)
 		}
 		r.routeLines = append(r.routeLines, item.line)
 		out = append(out, route)

@@ -53,7 +53,7 @@ func (r *reader) webhook(name string, e entry) webhook.Endpoint {
 		"allow_private": func(e entry) { r.bool(e, &to.AllowPrivate) },
 	})
 	if _, ok := given["secret"]; !ok {
-		r.lack(entry{name: e.name, line: e.line}, "secret is missing; set secret or secret_file: whsec_ and 24 to 64 random bytes in base64")
+		r.lack(entry{name: e.name, line: e.line}, "secret is missing; set secret or secret_file; the secret must be whsec_ followed by 24 to 64 random bytes in base64")
 	}
 	for _, m := range to.Mistakes() {
 		if m.Field == "url" && to.URL == "" && (len(*r.lacking) > missing || len(r.problems) > mistakes) && given["url"].value != nil {

@@ -19,7 +19,7 @@ func TestMeter_RateOfTheLastTenSeconds(t *testing.T) {
 	if want := float64(99*99-89*89) / 10; m.Rate() != want {
 		t.Errorf("rate after 100 readings: got %v, want %v", m.Rate(), want)
 	}
-	m.Add(at.Add(100*time.Second), 3) // fewer are settled, because after a retry recipients are pending again
+	m.Add(at.Add(100*time.Second), 3) // the count falls when a retry makes settled recipients pending again
 	if m.Rate() != 0 {
 		t.Errorf("rate after the count fell: got %v, want 0", m.Rate())
 	}

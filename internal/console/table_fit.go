@@ -76,8 +76,8 @@ func (t *Table) empty(column int) {
 	}
 }
 
-// withoutEmpty returns the table without those of the given columns that have no text. The method
-// "empty" may have removed their text.
+// withoutEmpty returns a copy of the table. The copy omits each of the given columns that has no text,
+// for example because the method "empty" has removed it.
 func (t *Table) withoutEmpty(columns []int) Table {
 	widths := t.widths()
 	gone := func(i int) bool { return slices.Contains(columns, i) && widths[i] == 0 }

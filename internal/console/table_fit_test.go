@@ -56,8 +56,8 @@ func TestTableFit_BreaksTextAndKeepsNumbers(t *testing.T) {
 	}
 }
 
-// On a terminal, no line of a table may be wider than the terminal, with any cells, and no number may
-// be shortened.
+// On a terminal, no line of a table may be wider than the terminal, whatever the cells contain. No number
+// may be shortened.
 func TestTableFit_NoLineIsWiderThanTheScreen(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))

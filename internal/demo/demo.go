@@ -75,7 +75,7 @@ type demo struct {
 	began     time.Time
 	killed    time.Time // when worker 1 was killed; zero before that
 	killedAt  int       // the number of settled recipients when worker 1 was killed
-	lastSeen  int64     // the number of repeated calls that the gateway had recognised at the last status
+	lastSeen  int64     // the number of repeated calls that the gateway had recognised at the last call of onStatus
 	recovered time.Time // when lastSeen last grew
 }
 

@@ -33,12 +33,12 @@ func (d *demo) report(st producer.Status) error {
 	}
 	g.Add("calls", console.FormatInt(st.Calls), fmt.Sprintf("at most %d recipients each", perCall))
 	g.Add("requests", console.FormatInt(int(gateway.Calls)), console.Plural(int(gateway.Replays), "repeat")+" recognised by idempotency key")
-	g.Add("at the gateway", console.FormatInt(int(gateway.Accepted)), "accepted, by its own count")
+	g.Add("at the gateway", console.FormatInt(int(gateway.Accepted)), "messages that the gateway has accepted, by its own count")
 	g.Add("  duplicates", console.FormatInt(int(gateway.Duplicates)), "")
 	g.Add("  lost", console.FormatInt(lost), "")
 	if st.FinishedAt != nil {
 		sent := st.FinishedAt.Sub(st.CreatedAt).Seconds()
-		g.Add("rate", console.FormatRate(float64(st.Accepted)/max(sent, 0.001)), "on average, including the kill")
+		g.Add("rate", console.FormatRate(float64(st.Accepted)/max(sent, 0.001)), "messages per second, on average over the whole campaign")
 	}
 	switch {
 	case d.killed.IsZero():

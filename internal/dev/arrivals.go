@@ -43,7 +43,7 @@ func newArrivals(out io.Writer, now func() time.Time) *arrivals {
 	return &arrivals{out: out, now: now}
 }
 
-// The sandbox calls the method "add" for each accepted call, which counts the call.
+// The method "add" counts an accepted call and its messages. The sandbox calls it for each accepted call.
 func (a *arrivals) add(gateway string, call simulator.AcceptedCall, duplicates int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

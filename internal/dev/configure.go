@@ -25,12 +25,12 @@ type setting struct {
 }
 
 // findConfig finds the configuration, or writes it if the file does not exist. It never changes an
-// existing file. It does not use a file with a real gateway or another Redis. If the user has
-// named such a file on the command line, findConfig returns an error. Otherwise it uses tuma.yaml
-// in the folder Data instead.
+// existing file. It does not use a file with a real gateway or another Redis. If the user has named
+// this file on the command line, findConfig returns an error. If TUMA_CONFIG names it, or if it is
+// tuma.yaml in the current folder, findConfig uses tuma.yaml in the folder Data instead.
 func (e *environment) findConfig() (setting, error) {
 	if url, _ := e.Lookup("TUMA_REDIS_URL"); url != "" {
-		e.Note("tuma: warning: TUMA_REDIS_URL is set, so tuma send would use another Redis: unset it in the other terminal")
+		e.Note("tuma: warning: TUMA_REDIS_URL is set, so tuma send would use another Redis: unset TUMA_REDIS_URL in the terminal where you run tuma send")
 	}
 	name, named := e.Config, e.Config != ""
 	fromEnvironment, _ := e.Lookup("TUMA_CONFIG")

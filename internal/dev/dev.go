@@ -223,9 +223,9 @@ const (
 
 // The method "watch" waits until the worker is ready, prints the addresses, and shows the messages
 // that arrive. It returns nil when ctx ends, and an error if redis-server or the worker has ended.
-// When the worker ends, it sends one value to the channel "ended". The caller of the method also
-// waits for a value from this channel. So if the method receives the value, it sends the value
-// again for the caller.
+// The channel "ended" gets one value when the worker ends. The caller of the method also waits for
+// a value from this channel. So after the method has received the value, it sends another value for
+// the caller.
 func (e *environment) watch(ctx context.Context, wk *worker.Worker, ended chan error) error {
 	tick := time.NewTicker(readyEvery)
 	defer tick.Stop()

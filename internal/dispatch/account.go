@@ -61,13 +61,13 @@ type Gateway struct {
 	Provider providers.Provider
 	Sender   string // the sender ID of campaigns that do not name one
 	Price    string // the price of one segment, as accounts.SegmentCost reads it, or ""
-	// CallbackURL is the beginning of the URL to which the gateway posts delivery reports. The name of a call must
-	// follow it. CallbackURL is empty if calls do not name such a URL.
+	// CallbackURL is the beginning of the URL to which the gateway posts the delivery reports of a call. The URL
+	// ends with the name of the call. CallbackURL is empty if the gateway is not asked to post reports to a URL.
 	CallbackURL providers.Secret
 }
 
-// callbackURL returns the URL to which the gateway posts the delivery reports of a call, or "" if the call does not
-// name such a URL.
+// callbackURL returns the URL to which the gateway posts the delivery reports of a call. It returns "" if CallbackURL
+// is empty.
 func (g Gateway) callbackURL(c *ledger.Claim) providers.Secret {
 	if g.CallbackURL == "" {
 		return ""
@@ -148,9 +148,9 @@ func (a *Account) lease() time.Duration { return a.Timeout + LeaseMargin }
 // noteSent records the IDs of the messages of a call, so that the gateway's lists and delivery reports
 // can be matched with them. The caller settles the call after that.
 func (b *batch) noteSent(ctx context.Context, c *ledger.Claim, records []campaign.Record) error {
-	// Note the IDs for the index before Tracker records them. If the worker or Redis died between the two
-	// steps in the other order, the message would look like a message of another call. Then no report could
-	// prove it.
+	// Note the IDs for the index before Tracker records them. If Tracker recorded them first, and the worker
+	// or Redis died before they are in the index, the message would look like a message of another call. Then
+	// no report could prove it.
 	if b.acc.Reports != nil {
 		if err := b.acc.Reports.Note(ctx, c, records, b.camp.Total); err != nil {
 			return err

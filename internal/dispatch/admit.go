@@ -77,7 +77,8 @@ func (s *Sender) admit(ctx context.Context, b *batch, g *ledger.Generation) (adm
 // excludeOptOuts removes recipients that opted out after planning. It does so only in a
 // generation that was never submitted. A doubtful call may have been submitted, so it must be
 // repeated unchanged. If a recipient was removed, narrowed is true and the batch must be loaded
-// again. If not, version is the version of the opt-outs with which the generation was compared.
+// again. If no recipient was removed, the result "version" is the version of the opt-outs with
+// which the generation was compared.
 func (s *Sender) excludeOptOuts(ctx context.Context, b *batch, g *ledger.Generation) (version string, narrowed bool, err error) {
 	if !g.Ready {
 		return "", false, nil
@@ -104,7 +105,7 @@ func (s *Sender) excludeOptOuts(ctx context.Context, b *batch, g *ledger.Generat
 	}
 	out, err := s.Ledger.Narrow(ctx, b.id, script.NewToken(), b.name, g, gone, s.Shares.OpenBatchLimit(ctx, b.acc.Name))
 	if errors.Is(err, ledger.ErrCanary) {
-		return "", false, nil // the ledger will refuse the claim too: for the same reason, or because the opt-outs were not applied
+		return "", false, nil // the ledger also refuses the claim: the canary has not ended, or the opt-outs were not applied
 	}
 	if err != nil {
 		return "", false, err

@@ -33,14 +33,14 @@ const blacklistTimeout = 10 * time.Second
 // pauseBlacklisted is the reason for a pause after a run of blacklisted recipients.
 const pauseBlacklisted = "blacklisted"
 
-// note takes the records of a settled call. It adds the recipients that the gateway reported as
-// blacklisted to a suppression list, if the account has proven that the sender ID works. If the
-// gateway blacklists by sender, it is the list of the sender ID, otherwise the list for all
-// senders. If a message has no sender ID, its recipient is not added, because the answer is not
-// about one of our senders. note reports whether the campaign must be paused, because the account
-// has called too many recipients in a row blacklisted.
+// The method "note" takes the records of a settled call. If the account has proven that the sender
+// ID works, the method adds the recipients that the gateway reported as blacklisted to a suppression
+// list. If the gateway does not blacklist by sender, this is the list for all senders. If it does,
+// this is the list of the sender ID. Then a recipient of a message without a sender ID is not added,
+// because the answer is not about one of our senders. The method reports whether the campaign must
+// be paused, because the account has called too many recipients in a row blacklisted.
 //
-// The slot calls note after the settle. The settle has recorded the rejections for this campaign.
+// The slot calls the method after the settle has recorded the rejections for this campaign.
 func (l *blacklisted) note(b *batch, g *ledger.Generation, records []campaign.Record) (pause bool) {
 	accepted := false
 	var found []optout.Entry

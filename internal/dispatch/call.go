@@ -18,7 +18,7 @@ type answer struct {
 // The method "call" makes the request to the gateway once. It does not use the task's context,
 // which ends at shutdown, when the task's lease is lost, and at a timeout of the queue. None of
 // these events may give a call in flight an unknown outcome. The method also returns the trace of
-// the call, to which the settle belongs.
+// the call. The trace also covers the settle that follows.
 func (s *Sender) call(b *batch, sub submission) (answer, tracing.Call) {
 	ctx, cancel := context.WithDeadline(context.Background(), sub.start.Add(b.acc.Timeout))
 	defer cancel()

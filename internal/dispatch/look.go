@@ -39,8 +39,8 @@ func (s *Sender) look(ctx context.Context, b *batch) (*ledger.Work, error) {
 		return nil, &ledger.Unreadable{Campaign: b.id, Record: "b" + b.name, Err: errNoBodies} // the batch must not be sent without its bodies, because recipients would get the template itself
 	}
 	if work.Stopped {
-		// Without this, each of these generations would wait for a turn at the limiter, although
-		// its claim would be refused.
+		// Delete the generations that were never submitted. Their claims would be refused, but each of
+		// them would first wait for a turn at the limiter.
 		work.Open = slices.DeleteFunc(work.Open, func(g *ledger.Generation) bool { return g.Ready })
 	}
 	if left, err := s.quarantineUnreadable(ctx, b, work); err != nil || left {
@@ -79,8 +79,8 @@ const (
 	// maxShares is the maximum number of shares that are counted ahead of a batch. So a batch waits at
 	// most maxShares times shareWatch.
 	maxShares = 20
-	// busyWatch is longer than the watch of a busy batch: a slot works on this batch, or the batch
-	// waits for a slot. A batch with a longer watch waits for its back-off.
+	// A batch is busy while a slot works on it, or while it waits for a slot. The watch of a busy
+	// batch is shorter than busyWatch. A batch with a longer watch waits for its back-off.
 	busyWatch = 2 * wake.Watch
 )
 
@@ -100,12 +100,12 @@ func (s *Sender) beyondShare(ctx context.Context, b *batch) (time.Duration, erro
 }
 
 const (
-	// openingSlack is the time from the beginning of a claim's spans to the current time. It is
-	// needed because Redis' clock may step back when a replica takes over.
+	// The spans of a claim begin openingSlack before the current time. This is needed because
+	// Redis' clock may step back when a replica takes over.
 	openingSlack = time.Hour
 	// spansAhead is the number of spans of open sending hours that a claim gets, including the
-	// current span. More than one is needed, because a pass over a batch may last longer than
-	// the current span.
+	// current span. A claim needs more than one span, because a pass over a batch may last longer
+	// than the current span.
 	spansAhead = 3
 )
 

@@ -38,9 +38,9 @@ func (p *pass) submitted() { p.open = p.open[1:] }
 // Generations made by splitting a call, or by an answer for only some recipients, come before calls
 // that were never split. These parts are sorted by due time, then by size, the smallest part first.
 // Equal parts are shuffled. If some recipients caused the refusal of a call, this order quickly
-// leads to a part that succeeds. That part shows that the account works. The smallest part may be
-// the bad one, so a part that was tried and must wait gets a later due time. Calls that were never
-// split keep their order and come last.
+// leads to a part that succeeds. That part shows that the account works. The smallest part may
+// contain the recipients that caused the refusal. So a part that was refused gets a later due time,
+// and other parts are tried before it. Calls that were never split keep their order and come last.
 func orderGenerations(open []*ledger.Generation) []*ledger.Generation {
 	var later, first []*ledger.Generation
 	for _, g := range open {
@@ -99,8 +99,8 @@ func (s *Sender) next(ctx context.Context, b *batch, p *pass) (chosen, error) {
 
 // sliceLength is how long a slot works on a batch while other campaigns wait for a slot. After
 // that time the batch joins the end of the queue. A batch may have many calls, and each call may
-// wait for a turn. Without this limit, such a batch would delay the other campaigns of the
-// account.
+// wait for a turn. Without this limit, a batch with many calls would delay the other campaigns of
+// the account.
 const sliceLength = 250 * time.Millisecond
 
 // sliceOver reports whether the slot must be given to another campaign. It returns false until the

@@ -18,8 +18,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// probes decides whether a call may be made at an account. If the account is held, it decides
-// whether the call may probe the account.
+// probes has the methods that decide whether a call may be made at an account. At a held account,
+// these methods decide whether the call may probe the account.
 type probes struct {
 	accounts *accounts.Store
 	balances *balance.Balances

@@ -25,14 +25,14 @@ type reports struct {
 }
 
 // The method "report" writes the result of a call to the record of its account. If Redis cannot
-// store the report, report logs the error and does not retry, because the next call reports too.
+// store the result, the method logs the error and does not retry, because the next call reports too.
 func (r reports) report(b *batch, c *ledger.Claim, g *ledger.Generation, v verdict.Verdict) {
 	acc := b.acc
 	if v.Outcome == campaign.CallOK && v.Cooldown <= 0 {
 		r.noteSuccess(acc, c.At)
 		return
 	}
-	// report must return within LeaseMargin, because the claim ends only after report has returned.
+	// This method must return within LeaseMargin, because the claim ends only after the method has returned.
 	ctx, cancel := context.WithTimeout(context.Background(), LeaseMargin*2/3)
 	defer cancel()
 	if v.Cooldown > 0 {

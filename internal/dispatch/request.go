@@ -14,7 +14,7 @@ import (
 // requested is a claim that was requested.
 type requested struct {
 	claim *ledger.Claim
-	// dials is the number of connections to Redis when the claim was requested.
+	// dials is how many connections to Redis this worker had made when it requested the claim.
 	dials int64
 	// leave must be called when no more calls are made under the claim. It may be called repeatedly.
 	leave func()
@@ -34,7 +34,8 @@ func (s *Sender) requestClaim(ctx context.Context, b *batch, g *ledger.Generatio
 	request := s.claimRequest(ctx, b, g, open, exclusions)
 	req.claim, err = s.Ledger.Claim(ctx, request)
 	if err == nil && req.claim.Result == ledger.ClaimExcluded {
-		// Most opt-outs are about other people. With the recipients' numbers Redis can compare them.
+		// Most opt-outs are not about recipients of this generation. Pass the numbers of the recipients,
+		// so that Redis can compare the opt-outs with these numbers.
 		request.NameRecipients = true
 		req.claim, err = s.Ledger.Claim(ctx, request)
 	}

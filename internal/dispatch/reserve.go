@@ -8,9 +8,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/pacing"
 )
 
-// reservation is the result of reserve. It has units of the account's rate for a call that starts
-// at its turn, and a place among the calls in flight. If ok is false, nothing is reserved, and the
-// batch must be loaded again.
+// reservation is the result of reserve. If ok is true, three things are reserved for a call: its turn,
+// the units of the account's rate that it takes, and a place among the calls in flight. If ok is false,
+// nothing is reserved, and the batch must be loaded again.
 type reservation struct {
 	ok    bool
 	units int

@@ -35,7 +35,7 @@ type Collaborators struct {
 	Guard      *redisguard.Guard      // confirms that Redis is the same as before
 	Memory     *redisguard.Memory     // reports whether Redis has room for a claim
 	Balances   *balance.Balances      // reads the credit of accounts
-	Stop       *drain.Signals         // ends the claims when the worker drains
+	Stop       *drain.Signals         // shows whether the worker drains or is killed
 	Announcer  *announce.Announcer    // logs the end of campaigns
 	Tracer     *tracing.Tracer        // makes the spans of batches and calls; nil if no spans are made
 	Statuses   *statusevent.Writer    // writes events about recipients; nil if no events are written

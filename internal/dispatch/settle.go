@@ -92,15 +92,15 @@ func (s *Sender) settleCall(b *batch, p *pass, sub submission, v verdict.Verdict
 	return settled{otherwise: reload}, nil
 }
 
-// noteStatuses writes to the event stream that recipients of a call have new statuses.
+// noteStatuses notes an event for the recipients of a call, because they have new statuses.
 func (s *Sender) noteStatuses(b *batch, g *ledger.Generation, records []campaign.Record) {
 	if len(records) > 0 {
 		s.Statuses.Call(b.camp, b.id, b.name, g.Call, g.CallSize)
 	}
 }
 
-// writeVerdict writes the verdict to the ledger, which ends the claim. The result "recorded" has the
-// outcomes that were written. It may be empty.
+// writeVerdict writes the verdict to the ledger. This ends the claim. The result "recorded" has the
+// outcomes that were written, and may be empty.
 func (s *Sender) writeVerdict(ctx context.Context, b *batch, sub submission, v verdict.Verdict) (out ledger.Settled, recorded []campaign.Record, err error) {
 	c, g := sub.claim, sub.gen
 	settle := func(records []campaign.Record, reason campaign.SettleReason, wait time.Duration) (ledger.Settled, []campaign.Record, error) {

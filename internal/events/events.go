@@ -21,8 +21,8 @@ import (
 
 const streamKey = script.KeyPrefix + "events"
 
-// The limits of the stream. Redis removes whole blocks of about 100 entries, so the stream can
-// have somewhat more and older events.
+// The limits of the stream. Redis removes whole blocks of about 100 entries. So the stream can have a
+// few more events than Max, and a few events that are older than Keep.
 const (
 	// Keep is how long an event is kept.
 	Keep = 7 * 24 * time.Hour
@@ -67,8 +67,8 @@ type Event struct {
 	List   string `json:"l,omitempty"`
 	Added  int    `json:"d,omitempty"`
 	Number string `json:"m,omitempty"`
-	// Places are calls, or recipients, that have a new status: batch.call, or batch.call:position.
-	// Missed is how many recipients had a new status that is in no event.
+	// Places names calls whose recipients have a new status, as batch.call, or single recipients, as
+	// batch.call:position. Missed is how many recipients got a new status without an event.
 	Places []string `json:"p,omitempty"`
 	Missed int      `json:"z,omitempty"`
 }
@@ -146,7 +146,7 @@ type LostError struct{ After, Next string }
 
 // Error returns a message that contains both cursors.
 func (e *LostError) Error() string {
-	return fmt.Sprintf("events after %s were removed before they were read; the next events come after %s", e.After, e.Next)
+	return fmt.Sprintf("events after cursor %s were removed before they were read; to read the remaining events, continue after cursor %s", e.After, e.Next)
 }
 
 // beginning is a cursor before every event.
@@ -218,9 +218,9 @@ func decode(id, text string) Stored {
 	return s
 }
 
-// The function "lost" returns a LostError if events after the cursor may be missing. This is so
-// if the cursor is before the oldest event. It is also so if the cursor is after the newest
-// event, because Redis was then restored from an older copy.
+// The function "lost" returns a LostError if events after the cursor may be missing. They may be
+// missing if the stream is empty, or if the cursor is before the oldest event. If the cursor is after
+// the newest event, Redis was restored from an older copy, and events may also be missing.
 func lost(after string, oldest, newest []redis.XMessage) error {
 	if after == "" || after == beginning {
 		return nil

@@ -12,7 +12,7 @@ import (
 const forgetStep = 1000
 
 // Forget removes the events that contain a number, and returns how many events contain it. The parameter "number" has
-// digits only. If dry is true, Forget removes nothing.
+// digits only. If the parameter "dry" is true, Forget removes nothing.
 func Forget(ctx context.Context, r *script.Runner, number string, dry bool) (int, error) {
 	s, after, n := New(r, 0), "", 0
 	for {

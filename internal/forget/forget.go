@@ -25,7 +25,7 @@ type Options struct {
 	// MaxCampaigns and MaxRecipients limit the numbers of campaigns and recipients that one call of Number reads. 0
 	// means no limit. Number always reads a campaign to its end.
 	MaxCampaigns, MaxRecipients int
-	// With After, Number continues after the campaign at this position.
+	// After is the position of a campaign. The function Number reads only campaigns after this position.
 	After ledger.Position
 }
 
@@ -39,7 +39,7 @@ type Result struct {
 	// number in all campaigns.
 	Changed []string `json:"changed"`
 	Rows    int      `json:"rows"`
-	// OptOuts is how many entries of opt-outs within campaigns had the number.
+	// OptOuts is how many entries with the number were in the exclusions of campaigns.
 	OptOuts int `json:"campaign_optouts"`
 	// Inbound, Events and Parked are how many incoming messages, events and parked delivery reports were removed.
 	Inbound int `json:"inbound"`
@@ -56,7 +56,8 @@ type Result struct {
 	// Lists names the suppression lists that keep the number. "*" is the list for all senders. Any other name is a
 	// sender ID.
 	Lists []string `json:"kept_on_lists"`
-	// Next is the position at which a limit ended the search. Otherwise it is nil.
+	// Next is the position of the last campaign that was read, if a limit ended the search. If the search has
+	// reached the last campaign of all, Next is nil.
 	Next *ledger.Position `json:"-"`
 }
 

@@ -2,8 +2,8 @@ package hours
 
 import "sync"
 
-// Cache makes windows and keeps them, because loading time zones is slow. The zero value is empty
-// and ready for use. It is safe for concurrent use.
+// Cache creates each Window once and keeps it, because loading time zones is slow. The zero value is
+// empty and ready for use. A Cache is safe for concurrent use.
 type Cache struct {
 	mu sync.Mutex
 	by map[cacheKey]*Window

@@ -1,6 +1,6 @@
 // Package hours computes when messages may be sent. They may be sent between two times of day,
-// in the recipient's local time. If the recipient's country has several time zones, the wall
-// clocks of all these zones count. Clock changes are taken into account.
+// in the recipient's local time. If the recipient's country has several time zones, the local time
+// in each of these zones must be between the two times of day. Clock changes are taken into account.
 package hours
 
 import (

@@ -184,7 +184,7 @@ func FuzzSpans(f *testing.F) {
 		h := hours.Hours{From: time.Duration(from) * time.Minute, To: time.Duration(to) * time.Minute}
 		w, err := hours.In(country, h)
 		if err != nil {
-			return // there is never a time within the hours in all zones
+			return // the hours of the country's time zones never overlap
 		}
 		var zones []*time.Location
 		for name := range strings.FieldsSeq(places[country]) {

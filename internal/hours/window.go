@@ -39,7 +39,7 @@ func In(country string, h Hours) (*Window, error) {
 	}
 	// The result of this check is the same in every year.
 	if len(w.Spans(time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), 1)) == 0 {
-		return nil, fmt.Errorf("hours in %s: it is never %s in all of its time zones at once", country, h)
+		return nil, fmt.Errorf("hours in %s: the hours %s of its time zones never overlap: set longer hours", country, h)
 	}
 	return w, nil
 }

@@ -12,9 +12,9 @@ import (
 // forgetStep is how many messages Forget reads in one round trip.
 const forgetStep = 1000
 
-// Forget removes the messages that came from a number, and returns the number of these messages. If dry is true, it
-// removes nothing. Redis keeps the hashes of removed messages as long as the hashes of other messages. So if the
-// gateway repeats a removed message, Take does not store it again.
+// Forget removes the messages that came from a phone number, and returns how many messages came from it. If the
+// parameter "dry" is true, Forget removes nothing. Redis keeps the hashes of removed messages as long as the hashes of
+// other messages. So if the gateway repeats a removed message, Take does not store it again.
 func Forget(ctx context.Context, r *script.Runner, number sms.MSISDN, dry bool) (int, error) {
 	b, after, n := New(r, 0, 0), "", 0
 	for {

@@ -20,7 +20,7 @@ func (b *Inbox) Turn(ctx context.Context, account string, interval time.Duration
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("take turn at inbox of %s: %w", account, err)
+		return false, fmt.Errorf("reserve the next read of the inbox of account %s: %w", account, err)
 	}
 	return true, nil
 }
@@ -30,7 +30,7 @@ func (b *Inbox) Turn(ctx context.Context, account string, interval time.Duration
 func (b *Inbox) LastID(ctx context.Context, account string) (string, error) {
 	id, err := b.rdb.HGet(ctx, metaKey, "last:"+account).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return "", fmt.Errorf("read position in inbox of %s: %w", account, err)
+		return "", fmt.Errorf("read the ID of the last message from the inbox of account %s: %w", account, err)
 	}
 	return id, nil
 }
@@ -38,7 +38,7 @@ func (b *Inbox) LastID(ctx context.Context, account string) (string, error) {
 // SetLastID stores what LastID returns.
 func (b *Inbox) SetLastID(ctx context.Context, account, id string) error {
 	if err := b.rdb.HSet(ctx, metaKey, "last:"+account, id).Err(); err != nil {
-		return fmt.Errorf("store position in inbox of %s: %w", account, err)
+		return fmt.Errorf("store the ID of the last message from the inbox of account %s: %w", account, err)
 	}
 	return nil
 }

@@ -27,8 +27,8 @@ type OptIn struct {
 
 // Take stores a message, unless the message is already stored, and reports whether the message
 // is new. It returns a nil error only after the message is stored with the durability of the
-// Runner. If the message is new and the parameter "in" is not nil, Take also removes an entry of
-// a suppression list that an opt-out word had added.
+// Runner. If the message is new and the parameter "in" is not nil, Take also removes the entry that
+// "in" names from its suppression list. It removes only an entry that an opt-out word has added.
 func (b *Inbox) Take(ctx context.Context, m Message, in *OptIn) (isNew bool, err error) {
 	text, err := json.Marshal(m)
 	if err != nil {
@@ -88,8 +88,8 @@ func (m *Message) key() []byte {
 // the probability that two messages have the same hash is below 10⁻¹⁶.
 const keyLength = 12
 
-// Known reports for each message whether the inbox has it, or had it within the time for which
-// messages are kept.
+// Known reports for each message whether Take has already stored it. Redis remembers a message for as
+// long as messages are kept, even if the message itself was removed earlier.
 func (b *Inbox) Known(ctx context.Context, messages []Message) ([]bool, error) {
 	if len(messages) == 0 {
 		return nil, nil

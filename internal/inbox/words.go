@@ -27,8 +27,9 @@ func DefaultWords() Words {
 	}
 }
 
-// Of returns Stop or Start if the whole text is one of the words, and otherwise "". Case, white
-// space and punctuation around the word do not matter.
+// Of compares a whole text with the words. It returns Stop for an opt-out word, Start for an opt-in
+// word, and "" for any other text. Case does not matter, nor do white space and punctuation around
+// the word.
 func (w Words) Of(text string) string {
 	word := Bare(text)
 	if word == "" {

@@ -13,6 +13,6 @@ if more <= 0 then return {'ok'} end
 redis.call('HSET', KEYS[2], campaign, cancelled)
 redis.call('EXPIRE', KEYS[2], 172800)
 local was = redis.call('HMGET', KEYS[1], 'day', 'messages')
--- Nothing reads the count of an earlier day.
+-- If the stored count is the count of a later day, it does not contain the cancelled messages and stays unchanged.
 if tonumber(was[1]) == tonumber(day) then redis.call('HSET', KEYS[1], 'messages', math.max(0, tonumber(was[2]) - more)) end
 return {'ok'}

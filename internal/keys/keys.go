@@ -151,7 +151,7 @@ func (s *Store) make(k Key) (secret string, made Key, record []byte, err error) 
 	return secret, k, record, err
 }
 
-// MistakeError is a wrong property of a new key. Field is its name in JSON.
+// MistakeError is a wrong property of a new key. Field is the name of the property in JSON.
 type MistakeError struct{ Field, Problem string }
 
 // Error returns the description of the mistake.
@@ -208,7 +208,7 @@ func hash(secret string) string {
 const noRecord = `{"id":"0000000000","name":"no such key","scopes":["send"],"accounts":[],"senders":[],"daily":0,"per_second":0,` +
 	`"created_at":"2025-01-01T00:00:00Z","hash":"0000000000000000000000000000000000000000000"}`
 
-// maxSecret is the length of the longest text that can be a key.
+// maxSecret is a length in bytes. Verify treats every longer text as a wrong secret.
 const maxSecret = 128
 
 // Verify returns the key of a secret. For a text that is not the secret of a valid key, Verify returns

@@ -3,7 +3,7 @@
 -- ARGV, in the order of rotateArgs:
 --   id          ID of the old key
 --   read        record of the old key that the caller has read
---   until_then  record of the old key from now on, or '' if it is removed
+--   until_then  new record of the old key with its earlier expiry, or '' to remove the old key at once
 --   new_id      ID of the new key
 --   new_record  record of the new key
 -- Returns {'ok'|'changed'}. 'changed' means that the old key was revoked or rotated meanwhile. Then the script changes

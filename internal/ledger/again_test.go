@@ -18,8 +18,8 @@ type replayHook struct {
 	snapshot func() (string, error)
 	scripts  int
 	problems []string
-	// late holds arguments of scripts. A repeated run with these arguments must change nothing, however
-	// late it is.
+	// The field "late" has the arguments of scripts that have run. A repeated run with the same arguments
+	// must change nothing, however late it is.
 	late [][]any
 	keep func(args []any) bool
 }
@@ -40,8 +40,8 @@ func (a *replayHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			return err
 		}
 		a.scripts++
-		// The answers "busy" and "changed" are temporary: the same script may succeed later, so it is not
-		// kept.
+		// After the answer "busy" or "changed", the same script may succeed later. So its arguments are not
+		// added to the field "late".
 		if answer := fmt.Sprint(first.Val()); a.keep != nil && a.keep(cmd.Args()) && !strings.HasPrefix(answer, "[busy") && !strings.HasPrefix(answer, "[changed") {
 			a.late = append(a.late, cmd.Args())
 		}

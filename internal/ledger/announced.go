@@ -11,8 +11,8 @@ import (
 )
 
 // Announce enters an event in the list of logged events, and reports whether the event is new. If
-// several workers see an event, only the worker for which it is new logs it. The parameter "at" is
-// the current time by Redis' clock. Redis keeps the entry for at least the duration "keep".
+// several workers enter the same event, it is new for one worker only, and this worker logs the
+// event. The parameter "at" is the current time by Redis' clock. Redis keeps the entry for at least the duration "keep".
 func (x *Index) Announce(ctx context.Context, event string, at time.Time, keep time.Duration) (first bool, err error) {
 	var added *redis.IntCmd
 	_, err = x.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {

@@ -13,8 +13,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// A single message that has ended, and whose text is deleted, takes several keys. These cost more memory
-// than their contents. So the message is replaced by its archive, one short string with the same
+// A single message that has ended, and whose text is deleted, takes several keys in Redis. A key costs more
+// memory than its short contents. So the message is replaced by its archive, one short string with the same
 // contents (archive_codec.go). The archive is stored under the key of the tombstone, where an enqueue
 // with the ID of the message finds it.
 //
@@ -56,7 +56,8 @@ func archiveKeys(id string) []string {
 
 // Archive replaces the full form of a single message by its archive, which has no text. It does so only if the
 // message has ended with a known outcome, its text may be deleted, and its campaign has no quarantined records.
-// done reports whether the message has an archive now. Archive does not change a campaign.
+// done reports whether the message has an archive now. Archive changes nothing if the ID names a campaign that is not
+// a single message.
 func Archive(ctx context.Context, l *Ledger, id string) (done bool, err error) {
 	full, err := l.records.full(ctx, id)
 	if err != nil || full == nil {
