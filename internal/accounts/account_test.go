@@ -32,7 +32,8 @@ func (r *rig) checkAccount(name string) Check {
 	return l
 }
 
-// report reports the outcome of a call that was claimed at the given time by Redis' clock.
+// The method "report" reports the outcome of a call that was claimed at the given time by Redis'
+// clock.
 func (r *rig) report(name string, went campaign.CallOutcome, claimed time.Time) Hold {
 	r.Helper()
 	h, err := r.ReportCall(r.Context(), name, CallReport{Outcome: went, Claimed: claimed, Reason: "gateway", Code: "http 502", Jitter: 1})

@@ -13,7 +13,7 @@
 --   refused_size      segments of a call that was refused for lack of credit; 0 for any other call
 --   calls             number of consecutive calls with this outcome; claimed_at is the claim of the last of these calls
 -- Returns {'open'} | {'held', reason, until ms}
--- 'ok' lifts any hold except one by hand. Three 'bad' in a row, or five of the last ten, hold the account; 'hold' holds
+-- 'ok' lifts any hold except a hold by hand. Three 'bad' in a row, or five of the last ten, hold the account; 'hold' holds
 -- it at once. A hold by hand does not change.
 -- A hold for bulk campaigns only (refusal.lua) ends with any accepted call, and gives way to a hold of the whole account.
 -- A failed probe may be smaller than the last refused call, while the balance has not risen. Then the next probe may

@@ -11,7 +11,7 @@ import (
 )
 
 // Publish publishes the card of one account, and records that the worker serves the account now.
-// It publishes no settings. The start number of the worker is 0, as in PublishAll.
+// It publishes no settings, and passes 0 as the start number of the worker (see PublishAll).
 func (s *Store) Publish(ctx context.Context, worker string, c campaign.Card) error {
 	_, _, err := s.publishCards(ctx, worker, 0, []Offer{{Card: c}})
 	return err
@@ -33,7 +33,7 @@ func (s *Store) publishCards(ctx context.Context, worker string, start int64, of
 	if len(names) == 0 {
 		return out, changed, nil
 	}
-	// With this write, all accounts begin to exist at the same moment.
+	// Readers find an account only after this write. So all accounts become visible at the same moment.
 	if err := s.rdb.SAdd(ctx, indexKey, names...).Err(); err != nil {
 		return out, false, fmt.Errorf("publish accounts: %w", err)
 	}

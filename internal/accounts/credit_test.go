@@ -41,7 +41,7 @@ func TestSegmentCost(t *testing.T) {
 // creditRig reports calls of the account "a" that are refused for missing credit.
 type creditRig struct{ *rig }
 
-// tell reports that the gateway refused a call with the given number of segments, and
+// The method "tell" reports that the gateway refused a call with the given number of segments, and
 // returns the hold.
 func (r creditRig) tell(balance string, size int) Hold {
 	r.Helper()

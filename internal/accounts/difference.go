@@ -69,8 +69,8 @@ func ofWorker(worker string, start time.Time, all []Difference) []Difference {
 	return all
 }
 
-// limitDifferences returns where the limits of the live workers of an account differ from the card in
-// force. The parameter "fields" is the account's hash.
+// limitDifferences compares the limits of each live worker of an account with the card in force. It
+// returns the differences. The parameter "fields" is the account's hash.
 func limitDifferences(fields map[string]string, card campaign.Card, now time.Time) (out []Difference) {
 	since := script.Milli(fields["since"])
 	for _, k := range slices.Sorted(maps.Keys(fields)) {

@@ -63,8 +63,8 @@ func (s *Store) Unconfirmed(ctx context.Context, worker, run string, names []str
 	return slices.Compact(late), longestCall, nil
 }
 
-// serves reports whether a worker serves the account now. v is the worker's record, from the field
-// w:<worker> of the account.
+// The function "serves" reports whether a worker serves the account now. v is the worker's record,
+// from the field w:<worker> of the account.
 func serves(v string, now time.Time) bool {
 	at, _, _ := strings.Cut(v, " ")
 	return now.Sub(script.Milli(at)) < WorkerLife

@@ -16,7 +16,7 @@ const (
 	// account that accepts nothing.
 	MaxRefusals = 50
 	// refusalLongest is the longest back-off of a hold for HoldNothingAccepted. It is short, because a
-	// probe costs one call that is certainly not sent, and shows that the account has been set up.
+	// probe costs only one call, and an accepted probe shows that the account has been set up.
 	refusalLongest = 30 * time.Second
 )
 

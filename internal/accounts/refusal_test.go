@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// refuse reports a call of the account "a" whose n recipients the gateway refused. It returns how
-// many of these recipients may be rejected, and the hold.
+// The method "refuse" reports a call of the account "a" whose n recipients the gateway refused. It
+// returns how many of these recipients may be rejected, and the hold.
 func (r *rig) refuse(n int, bulk bool, claimed time.Time) (int, Hold) {
 	r.Helper()
 	granted, hold, err := r.ReportRefusal(r.Context(), "a", Refusal{Recipients: n, Bulk: bulk, Claimed: claimed, Code: "104", ProvenFor: 10 * time.Minute, Jitter: 1})

@@ -18,8 +18,8 @@ import (
 // Settings are the settings that all workers of a cluster share, in addition to the accounts.
 // The settings of the worker that started last are in force for all workers and producers.
 type Settings struct {
-	// Country is the ISO code of the country of numbers in national form. It is empty if no country
-	// is set.
+	// Country is the ISO code of the country to which numbers in national form belong. It is empty
+	// if no country is set.
 	Country string `json:"country,omitempty"`
 	// Windows are the sending hours of marketing campaigns by country, e.g. "08:00-18:00".
 	Windows       map[string]string `json:"windows,omitempty"`

@@ -14,7 +14,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// offer returns an account with a rate, as a worker publishes it.
+// The function "offer" returns an account with a rate, as a worker publishes it.
 func offer(name string, rate float64) Offer {
 	return Offer{Card: campaign.Card{Name: name, Provider: "kobo", Rate: rate, Unit: "messages", Concurrency: 8}, Limit: fmt.Sprintf("%g 1", rate)}
 }

@@ -39,7 +39,7 @@ const (
 	keepHold = 7 * 24 * time.Hour
 )
 
-// maxKnown limits the memory of an Announcer.
+// maxKnown is the maximum number of events that an Announcer remembers.
 const maxKnown = 10_000
 
 // The method "first" enters the event in the list, and reports whether the event is new in the list.

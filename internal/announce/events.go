@@ -11,7 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// progress is the last progress of a running campaign that was written to the event stream.
+// The type "progress" is the last progress of a running campaign that was written to the event stream.
 type progress struct {
 	counts campaign.Counts
 	at     time.Time
@@ -42,8 +42,8 @@ func (a *Announcer) Progress(ctx context.Context, sum ledger.Summary) error {
 	return nil
 }
 
-// publish writes the event e to the event stream, unless an event with the given name has been
-// announced.
+// The method "publish" writes the event e to the event stream, unless an event with the given name has
+// been announced.
 func (a *Announcer) publish(ctx context.Context, name string, e events.Event) error {
 	if done, err := a.Ledger.Index().WasAnnounced(ctx, name); err != nil || done {
 		return err
@@ -51,8 +51,8 @@ func (a *Announcer) publish(ctx context.Context, name string, e events.Event) er
 	return a.write(ctx, e)
 }
 
-// write appends the event e to the event stream. If the user of Redis has no right to write to the
-// stream, the method returns no error, because the log must not depend on this right.
+// The method "write" appends the event e to the event stream. If the user of Redis has no right to
+// write to the stream, the method returns no error, because the log must not depend on this right.
 func (a *Announcer) write(ctx context.Context, e events.Event) error {
 	err := events.New(a.Ledger.Runner(), 0).Add(ctx, e)
 	if redis.IsPermissionError(err) {

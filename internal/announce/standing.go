@@ -15,7 +15,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// standing is a hold or a pause whose beginning was logged, and whose end was not.
+// The type "standing" is a hold or a pause whose beginning was logged, and whose end was not.
 type standing struct {
 	kind, what string
 	since      time.Time
@@ -56,8 +56,8 @@ func (a *Announcer) readStanding(ctx context.Context) error {
 	return nil
 }
 
-// begun records that a hold or a pause began at the time "since". It reports whether this worker must
-// log the beginning.
+// The method "begun" records that a hold or a pause began at the time "since". It reports whether this
+// worker must log the beginning.
 func (a *Announcer) begun(ctx context.Context, kind, what string, since, now time.Time, e *events.Event) (bool, error) {
 	first, err := a.first(ctx, eventName(kind, what, since), now, keepHold, e)
 	if err == nil {

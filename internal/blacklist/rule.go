@@ -2,10 +2,11 @@
 // suppression lists.
 //
 // If a gateway does not know a sender ID, it may call every recipient blacklisted. So a recipient is added
-// only if the same account accepts other recipients of the same sender ID. It must accept one of them in
-// the same call, or it must have accepted one in the last ten minutes and accept another one later. Until
-// then the recipient waits. A recipient that is not added is rejected again in the next campaign, and can
-// be added then.
+// only if the account accepts other recipients of the same sender ID. There are two cases. In the first
+// case, the account accepts another recipient in the same call. In the second case, the account accepted a
+// recipient at most ten minutes before, and accepts another recipient later. Until then the blacklisted
+// recipient waits. A recipient that is not added is rejected again in the next campaign, and can be added
+// then.
 package blacklist
 
 import (
@@ -17,14 +18,15 @@ import (
 	"github.com/tuma-sms/tuma/internal/verdict"
 )
 
-// Rule has the answers and reports that one process has seen, by sender ID and account. The zero value is
-// a Rule that has seen none of them yet. It is safe for concurrent use.
+// Rule remembers, for each sender ID and account, when a recipient was last accepted, and which recipients
+// were blacklisted since. It knows only the calls and reports of one process. The zero value remembers
+// nothing. It is safe for concurrent use.
 type Rule struct {
 	mu      sync.Mutex
 	senders map[string]*sender // the key contains the account and the sender ID
 }
 
-// sender has what a Rule remembers about one sender ID at one account.
+// The type "sender" has what a Rule remembers about one sender ID at one account.
 type sender struct {
 	// acceptedAt is when the account last accepted a recipient. The field "run" is the number of
 	// recipients that the account has called blacklisted since then. The field "waiting" lists the

@@ -104,8 +104,8 @@ func (e *Estimator) speed() float64 {
 	return e.last.Rate
 }
 
-// measured returns the speed between the first and the last step. If the next step is later than the
-// mean time between two steps, the speed becomes lower by this delay.
+// The method "measured" returns the speed between the first and the last step. If the time since the
+// last step is longer than the mean time between two steps, the delay lowers the speed.
 func (e *Estimator) measured() float64 {
 	n := len(e.steps) - 1
 	if n < 1 {

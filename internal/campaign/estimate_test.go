@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// run is a recorded sequence of readings, one every 250 ms as `tuma status --watch` makes them.
+// The type "run" is a recorded sequence of readings, one every 250 ms as `tuma status --watch` makes
+// them.
 type run struct {
 	total    int
 	rate     float64                   // the sum of the accounts' rates, in messages a second; 0 if the rate is unlimited

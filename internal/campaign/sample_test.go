@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// A sample from a million rows must have exactly the given size. The size limits the cost: six polls for each message
-// of the sample are at most six times as many requests as the size of the sample.
+// A sample from a million rows must have exactly the given size. The size limits the number of
+// requests: with six polls for each message, a sample of 1,000 messages costs at most 6,000 requests.
 func TestSample_HasExactlyItsSize(t *testing.T) {
 	t.Parallel()
 	for _, x := range []struct{ total, size, want int }{{1_000_000, 1000, 1000}, {1001, 1000, 1000}, {1000, 1000, 1000}, {7, 1000, 7}, {5000, 0, 5000}, {2, 1, 1}, {1025, 3, 3}} {

@@ -26,9 +26,9 @@ type Demand struct {
 }
 
 // The method "calls" returns how many calls the account can keep in flight. If the account has a rate,
-// the result is the number of calls that start at this rate during one call. If it has no rate, the
-// result is the number of calls in flight that send the backlog within a minute. The result is never
-// more than the number of waiting calls.
+// the result is the number of calls that may start at this rate while one call lasts. If it has no
+// rate, the result is the number of calls in flight that are needed to send the backlog within a
+// minute. The result is never more than the number of waiting calls.
 func (d Demand) calls() float64 {
 	p95 := d.P95
 	if p95 <= 0 {
@@ -41,8 +41,9 @@ func (d Demand) calls() float64 {
 	return min(waiting, d.Rate/max(1, d.UnitsPerCall)*p95)
 }
 
-// Desired returns how many workers the accounts can keep busy, at least 1. At the limit of a gateway,
-// more workers send no more messages, so a growing backlog does not change the result.
+// Desired returns how many workers the accounts can keep busy, at least 1. If the workers already use the
+// whole rate of an account, further workers cannot send faster. So a growing backlog does not change the
+// result.
 func Desired(demands []Demand) int {
 	workers := 0.0
 	for _, d := range demands {

@@ -39,7 +39,7 @@ type Recorder struct {
 	last    Load // the last load with calls
 }
 
-// span counts the calls in a span of time.
+// The type "span" counts the calls in a span of time.
 type span struct {
 	calls, recipients, units atomic.Int64
 	buckets                  [buckets]atomic.Int64

@@ -33,14 +33,15 @@ type place struct {
 	class   campaign.Class
 }
 
-// waiting is the backlog of one account and class. The field "since" is when its oldest campaign became due.
+// The type "waiting" is the backlog of one account and class. The field "since" is when its oldest campaign
+// became due.
 type waiting struct {
 	messages int
 	since    time.Time
 }
 
 const (
-	// every is the minimum time between two censuses.
+	// The constant "every" is the minimum time between two censuses.
 	every = 2 * time.Second
 	// doubtfulEvery is how often doubtful calls are counted. A count reads the batches of all campaigns that have calls in
 	// flight.
@@ -110,9 +111,9 @@ func (t *Taker) Note(ctx context.Context, sum ledger.Summary) error {
 	return err
 }
 
-// The method "hours" reports whether a campaign is within its sending hours at an account. It knows this only from
-// refused claims. The result "opened" is when the hours last began. It is zero if no claim was refused because of
-// sending hours.
+// The method "hours" reports whether a campaign is within its sending hours at an account. It knows the hours only from
+// claims that were refused because of them. The result "opened" is when the hours last began. It is zero if no claim
+// was refused because of sending hours.
 func (t *Taker) hours(sum ledger.Summary, account string) (open bool, opened time.Time) {
 	streams, closed := 0, 0
 	for _, s := range sum.Streams {

@@ -43,8 +43,8 @@ type Account struct {
 	// reports. ReportRate is the rate of these requests. If it is not configured, it is 0.
 	Polled     bool
 	ReportRate ratelimit.Rate
-	// missing are required values that are not set, such as a secret or an environment variable. If a value is
-	// missing, only commands that use this account fail.
+	// The field "missing" lists required values that are not set, such as a secret or an environment variable.
+	// If a value is missing, only commands that use this account fail.
 	missing []problem
 }
 
@@ -85,8 +85,8 @@ func (r *reader) accounts(e entry) []*Account {
 	return all
 }
 
-// account reads one account. It first reads the keys that every account may have, and then the keys of the account's
-// provider.
+// The method "account" reads one account. It first reads the keys that every account may have, and then the keys of
+// the account's provider.
 func (r *reader) account(name string, e entry) *Account {
 	acc := &Account{Name: name, line: e.line, file: r.file, Worker: worker.Account{Name: name}}
 	r.lacking = &acc.missing
@@ -201,7 +201,7 @@ func (r *reader) providerFields(e entry, kind *providers.Kind) (login []provider
 // with a placeholder is never used.
 const placeholder = "missing"
 
-// open creates the account's provider, which checks its own settings.
+// The method "open" creates the account's provider, which checks its own settings.
 func (r *reader) open(acc *Account, e entry, s providers.Settings, given map[string]entry) {
 	missing := len(acc.missing)
 	acc.BaseURL = s.BaseURL
@@ -241,7 +241,7 @@ func (r *reader) open(acc *Account, e entry, s providers.Settings, given map[str
 }
 
 // insteadOf returns a text about the second way to log in at a gateway. The text is part of the message about a
-// missing login field. insteadOf returns "" if the gateway has one way to log in, or if the account sets a login
+// missing login field. insteadOf returns "" if the gateway has only one way to log in, or if the account sets a login
 // field.
 func insteadOf(kind providers.Kind, given map[string]entry) string {
 	if len(kind.Instead) == 0 {

@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// callbackURLs sets Worker.CallbackURL of each account that has the key callback_url. In each call, the account asks
-// its gateway to post the delivery reports to this URL. callbackURLs needs the section "serve", which may follow the
+// callbackURLs sets Worker.CallbackURL of each account that has the key callback_url. Each call tells the
+// gateway to post the delivery reports below this URL. callbackURLs needs the section "serve", which may follow the
 // accounts, so the reader calls callbackURLs last.
 func (r *reader) callbackURLs(c *Config) {
 	for _, acc := range c.Accounts {

@@ -2,8 +2,8 @@ package config
 
 import "strings"
 
-// suggest returns the text "did you mean X?", in which X is the known key that is closest to the
-// given key. If no known key is close, it returns a list of all known keys.
+// The function "suggest" returns the text "did you mean X?", in which X is the known key that is
+// closest to the given key. If no known key is close, it returns a list of all known keys.
 func suggest(key string, known []string) string {
 	if best := Closest(key, known); best != "" {
 		return "did you mean " + best + "?"
@@ -12,8 +12,7 @@ func suggest(key string, known []string) string {
 }
 
 // Closest returns the known word with the smallest edit distance to the given word. It returns an
-// empty string if every known word differs in more than two letters, or differs in all letters of
-// a short word.
+// empty string if this distance is above two, or if it is not less than the length of the given word.
 func Closest(word string, known []string) string {
 	best, distance := "", min(3, len(word))
 	for _, k := range known {

@@ -29,10 +29,11 @@ type reader struct {
 	// kinds are the providers that an account may name.
 	kinds    []providers.Kind
 	problems []problem
-	// lacking collects missing values while an account is read. If lacking is nil, missing values
-	// are added to the field "problems".
+	// The field "lacking" collects missing values while an account is read. If it is nil, missing
+	// values are added to the field "problems".
 	lacking *[]problem
-	// sum is the hash of all texts that were read from files. It is nil if the hash is not needed.
+	// The field "sum" is the hash of all texts that were read from files. It is nil if the hash is not
+	// needed.
 	sum hash.Hash
 	// routeLines are the lines of the routes. Routes are checked when all accounts are known.
 	routeLines []int
@@ -157,7 +158,7 @@ func (r *reader) entries(e entry) func(yield func(entry) bool) {
 	}
 }
 
-// resolve follows YAML aliases, and returns the node to which they refer.
+// The function "resolve" follows YAML aliases, and returns the node to which they refer.
 func resolve(n *yaml.Node) *yaml.Node {
 	for n != nil && n.Kind == yaml.AliasNode {
 		n = n.Alias

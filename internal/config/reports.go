@@ -17,7 +17,7 @@ func (r *reader) reportRate(e entry, target *ratelimit.Rate) {
 	}
 }
 
-// reports reads which delivery reports an account collects.
+// The method "reports" reads which delivery reports an account collects.
 func (r *reader) reports(e entry, target *string) {
 	text, ok := r.text(e)
 	if !ok {

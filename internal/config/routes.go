@@ -11,7 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// routes reads the list of routes.
+// The method "routes" reads the list of routes.
 func (r *reader) routes(e entry) []campaign.Route {
 	var out []campaign.Route
 	for _, item := range r.items(e) {
@@ -65,7 +65,7 @@ func (r *reader) checkRoutes(c *Config) {
 	}
 }
 
-// country reads a two-letter ISO country code.
+// The method "country" reads a two-letter ISO country code.
 func (r *reader) country(e entry, target *string) {
 	s, ok := r.text(e)
 	if !ok {

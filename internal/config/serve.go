@@ -20,7 +20,7 @@ type Serve struct {
 	TrustedProxies []netip.Prefix
 }
 
-// serve reads the serve section.
+// The method "serve" reads the serve section.
 func (r *reader) serve(e entry, target *Serve) {
 	r.section(e, map[string]func(entry){
 		"public_url":      func(e entry) { r.publicURL(e, &target.PublicURL) },
@@ -42,7 +42,7 @@ func (r *reader) publicURL(e entry, target *string) {
 	*target = strings.TrimRight(text, "/")
 }
 
-// proxies reads a list of addresses and networks.
+// The method "proxies" reads a list of addresses and networks.
 func (r *reader) proxies(e entry, target *[]netip.Prefix) {
 	for _, item := range r.items(e) {
 		text, ok := r.text(item)
@@ -80,8 +80,8 @@ func (r *reader) callbackSecrets(e entry, acc *Account, read func(entry, *string
 	acc.CallbackSecrets = r.secrets(e, acc.CallbackSecrets, read, providers.CheckPathSecret)
 }
 
-// secrets reads one secret, or a list of two. It appends to the list "known" each secret that the function "check"
-// accepts. The function "read" reads one secret.
+// The method "secrets" reads one secret, or a list of two. It appends to the list "known" each secret that the
+// function "check" accepts. The function "read" reads one secret.
 func (r *reader) secrets(e entry, known []providers.Secret, read func(entry, *string), check func(providers.Secret) error) []providers.Secret {
 	items := []entry{e}
 	if n := resolve(e.value); n != nil && n.Kind == yaml.SequenceNode {

@@ -37,8 +37,8 @@ func newAuthority(t *testing.T, dir, name string) *authority {
 	return a
 }
 
-// issue writes a key to NAME.key, and a certificate for the key to NAME.pem. The authority signs the certificate.
-// The first certificate belongs to the authority itself and is self-signed.
+// The method "issue" writes a key to NAME.key, and a certificate for the key to NAME.pem. The authority signs the
+// certificate. The first certificate belongs to the authority itself and is self-signed.
 func (a *authority) issue(name string, c *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
 	a.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -23,7 +23,7 @@ func (t Tracing) Equal(o Tracing) bool {
 	return t.Endpoint == o.Endpoint
 }
 
-// tracing reads the tracing section.
+// The method "tracing" reads the tracing section.
 func (r *reader) tracing(e entry, target *Tracing) {
 	r.section(e, map[string]func(entry){
 		"endpoint": func(e entry) { r.collector(e, &target.Endpoint) },
@@ -40,7 +40,7 @@ func (r *reader) collector(e entry, target *string) {
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		r.fail(e, "must be a URL without login, query and fragment, e.g. http://127.0.0.1:4318; OTEL_EXPORTER_OTLP_HEADERS sets a token")
+		r.fail(e, "must be a URL without login, query and fragment, e.g. http://127.0.0.1:4318; to send a token, set OTEL_EXPORTER_OTLP_HEADERS")
 		return
 	}
 	*target = text

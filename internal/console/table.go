@@ -80,7 +80,8 @@ func printedLines(row []string) [][]string {
 	return out
 }
 
-// printable returns a cell without characters that could break a line or control the terminal.
+// The function "printable" returns a cell without characters that could break a line or control the
+// terminal.
 func printable(cell string) string { return ReplaceControls(strings.ReplaceAll(cell, "\n", " ")) }
 
 // displayWidth returns how many columns of a terminal a line of text takes.

@@ -19,8 +19,8 @@ const (
 	leastWidth = 12
 )
 
-// Fit returns a form of the table for a screen of the given width in characters. No line of it is
-// wider.
+// Fit returns a form of the table for a screen of the given width in characters. No line of the
+// result is wider than the screen.
 //
 // If the table is too wide, Fit makes its columns of text narrower by breaking their cells between
 // words into several lines. If that is not enough, it leaves out the columns in Drop. If that is
@@ -67,7 +67,7 @@ func (t *Table) oneLine() Table {
 	return out
 }
 
-// empty removes the text of a column.
+// The method "empty" removes the text of a column.
 func (t *Table) empty(column int) {
 	for _, row := range append([][]string{t.Header}, t.Rows...) {
 		if column < len(row) {
@@ -105,10 +105,10 @@ func (t *Table) withoutEmpty(columns []int) Table {
 	return out
 }
 
-// shrink makes the columns of text narrower, the widest first, until the table fits the parameter
-// "width", in characters. It does not break words that have at most as many characters as the
-// parameter "keep". The parameter "narrowest" is the smallest width of a column. If the table
-// still does not fit, shrink returns false and changes nothing.
+// The method "shrink" makes the columns of text narrower, the widest first, until the table fits the
+// parameter "width", in characters. It does not break words that have at most as many characters as
+// the parameter "keep". The parameter "narrowest" is the smallest width of a column. If the table
+// still does not fit, the method returns false and changes nothing.
 func (t *Table) shrink(width, keep, narrowest int) bool {
 	widths, words := t.widths(), t.longestWords()
 	room := width
@@ -198,8 +198,8 @@ func CutMiddle(s string, width int) string {
 	}
 }
 
-// stacked returns the table as lines of the form "header: cell", with an empty line between two
-// rows. A cell that is too long continues on the next line.
+// The method "stacked" returns the table as lines of the form "header: cell", with an empty line
+// between two rows. A cell that is too long continues on the next line.
 func (t *Table) stacked(width int) Table {
 	out := Table{}
 	for n, row := range t.Rows {

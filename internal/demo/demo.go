@@ -99,7 +99,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	}
 }
 
-// run starts all parts, sends the campaign and prints the report.
+// The method "run" starts all parts, sends the campaign and prints the report.
 func (d *demo) run(ctx context.Context) error {
 	if err := d.start(ctx); err != nil {
 		return err
@@ -121,7 +121,7 @@ func (d *demo) run(ctx context.Context) error {
 	return d.report(st)
 }
 
-// start starts Redis, the gateway and the workers.
+// The method "start" starts Redis, the gateway and the workers.
 func (d *demo) start(ctx context.Context) error {
 	var err error
 	if d.dir, err = os.MkdirTemp("", "tuma-demo-*"); err != nil {
@@ -228,7 +228,7 @@ func list() *recipients.List {
 	return recipients.New(bytes.NewReader(recipientsCSV), int64(len(recipientsCSV)), recipients.Options{Name: "recipients.csv"})
 }
 
-// send enqueues the campaign and follows it until it ends. Halfway it kills a worker.
+// The method "send" enqueues the campaign and follows it until it ends. Halfway it kills a worker.
 func (d *demo) send(ctx context.Context, client *producer.Client) (producer.Status, error) {
 	d.campaign = producer.Campaign{ID: "demo", Via: accountName, Body: "Habari! Our shop opens at 9 on Saturday. Karibu."}
 	receipt, err := client.Enqueue(ctx, d.campaign, list().All())
@@ -277,7 +277,7 @@ func (d *demo) withWorkerLogs(err error) error {
 	return err
 }
 
-// close ends all processes that the demo started and removes its directory.
+// The method "close" ends all processes that the demo started and removes its directory.
 func (d *demo) close() error {
 	var errs []error
 	for _, w := range d.workers {

@@ -38,7 +38,7 @@ func (d *demo) report(st producer.Status) error {
 	g.Add("  lost", console.FormatInt(lost), "")
 	if st.FinishedAt != nil {
 		sent := st.FinishedAt.Sub(st.CreatedAt).Seconds()
-		g.Add("rate", console.FormatRate(float64(st.Accepted)/max(sent, 0.001)), "messages per second, on average over the whole campaign")
+		g.Add("rate", console.FormatRate(float64(st.Accepted)/max(sent, 0.001)), "accepted messages, on average over the whole campaign")
 	}
 	switch {
 	case d.killed.IsZero():
@@ -58,9 +58,9 @@ func (d *demo) report(st producer.Status) error {
 	return d.verdict(st, gateway, lost, strangers)
 }
 
-// compare reads the recipient list again, and compares its valid numbers with the numbers that the
-// gateway accepted. The result "lost" counts numbers that are missing at the gateway. The result
-// "strangers" counts numbers at the gateway that are not in the list.
+// The method "compare" reads the recipient list again, and compares its valid numbers with the numbers
+// that the gateway accepted. The result "lost" counts numbers that are missing at the gateway. The
+// result "strangers" counts numbers at the gateway that are not in the list.
 func (d *demo) compare() (lost, strangers int, err error) {
 	expected := map[sms.MSISDN]bool{}
 	for r, err := range list().All() {
@@ -84,8 +84,8 @@ func (d *demo) compare() (lost, strangers int, err error) {
 	return lost, strangers, nil
 }
 
-// verdict prints that no message was lost or sent twice, or returns an error for each promise that
-// the run violated.
+// The method "verdict" prints that no message was lost or sent twice, or returns an error for each
+// promise that the run violated.
 func (d *demo) verdict(st producer.Status, gateway simulator.Stats, lost, strangers int) error {
 	var errs []error
 	wrong := func(is bool, format string, args ...any) {

@@ -14,7 +14,7 @@ import (
 const (
 	// shownPerBurst is how many messages of a burst are shown. Further messages are only counted.
 	shownPerBurst = 10
-	// quiet is the length of a pause between two messages that ends a burst.
+	// The constant "quiet" is the length of a pause between two messages that ends a burst.
 	quiet = time.Second
 	// countEvery is how often the count is shown during a burst.
 	countEvery = 5 * time.Second

@@ -18,9 +18,9 @@ import (
 // setting is the configuration that a run uses.
 type setting struct {
 	config *config.Config
-	// written is true if this run has written the file.
+	// The field "written" is true if this run has written the file.
 	written bool
-	// export is true if `tuma send` finds the file only through TUMA_CONFIG.
+	// The field "export" is true if `tuma send` finds the file only through TUMA_CONFIG.
 	export bool
 }
 

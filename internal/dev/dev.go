@@ -194,7 +194,7 @@ func neighbour(ctx context.Context, address string) string {
 	return "another tuma dev or tuma sandbox"
 }
 
-// work runs the worker until ctx ends, and shows the messages that arrive at the sandbox.
+// The method "work" runs the worker until ctx ends, and shows the messages that arrive at the sandbox.
 func (e *environment) work(ctx context.Context, wk *worker.Worker) error {
 	ended := make(chan error, 1)
 	run, stop := context.WithCancel(ctx)
@@ -259,7 +259,7 @@ func (e *environment) watch(ctx context.Context, wk *worker.Worker, ended chan e
 	}
 }
 
-// close stops the sandbox and Redis, and unlocks the folder.
+// The method "close" stops the sandbox and Redis, and unlocks the folder.
 func (e *environment) close() error {
 	var errs []error
 	if e.server != nil {

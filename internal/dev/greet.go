@@ -13,7 +13,7 @@ import (
 // wrap a line of 80 characters.
 const columns = 79
 
-// greet prints the addresses of all parts, and the command for the first campaign.
+// The method "greet" prints the addresses of all parts, and the command for the first campaign.
 func (e *environment) greet() error {
 	var b strings.Builder
 	line := func(name, text string) {
@@ -61,8 +61,8 @@ func (e *environment) greet() error {
 	return err
 }
 
-// preferred returns the account for the example. It prefers an account whose gateway has
-// idempotency keys. Otherwise it returns the first account.
+// The function "preferred" returns the account for the example. It prefers an account whose gateway
+// has idempotency keys. Otherwise it returns the first account.
 func preferred(names []string) string {
 	for _, name := range names {
 		if name == "try-kobo" {

@@ -36,7 +36,7 @@ type Account struct {
 	// Each class has a separate slow start. So a one-time code does not wait for the trial calls of
 	// bulk campaigns.
 	bulkStart, transactionalStart *pacing.SlowStart
-	// free reports whether the account has no rate and no cool-down now.
+	// The field "free" reports whether the account has no rate and no cool-down now.
 	free    func(context.Context) (bool, error)
 	health  health
 	limits  atomic.Pointer[limits]
@@ -62,7 +62,7 @@ type Gateway struct {
 	Sender   string // the sender ID of campaigns that do not name one
 	Price    string // the price of one segment, as accounts.SegmentCost reads it, or ""
 	// CallbackURL is the beginning of the URL to which the gateway posts the delivery reports of a call. The URL
-	// ends with the name of the call. CallbackURL is empty if the gateway is not asked to post reports to a URL.
+	// ends with the name of the call. CallbackURL is empty if the calls of the account name no URL for reports.
 	CallbackURL providers.Secret
 }
 
@@ -85,7 +85,7 @@ func (a *Account) Gateway() Gateway { return *a.gateway.Load() }
 // unit returns the unit of the rate.
 func (a *Account) unit() string { return a.limits.Load().unit }
 
-// limited reports whether a rate is configured.
+// The method "limited" reports whether a rate is configured.
 func (a *Account) limited() bool { return a.limits.Load().limited }
 
 // Settings has the unchanging configuration of an account and the facts about its gateway.
@@ -149,8 +149,8 @@ func (a *Account) lease() time.Duration { return a.Timeout + LeaseMargin }
 // can be matched with them. The caller settles the call after that.
 func (b *batch) noteSent(ctx context.Context, c *ledger.Claim, records []campaign.Record) error {
 	// Note the IDs for the index before Tracker records them. If Tracker recorded them first, and the worker
-	// or Redis died before they are in the index, the message would look like a message of another call. Then
-	// no report could prove it.
+	// or Redis died before the index has them, the message would look like a message of another call. Then no
+	// report could prove it.
 	if b.acc.Reports != nil {
 		if err := b.acc.Reports.Note(ctx, c, records, b.camp.Total); err != nil {
 			return err
@@ -164,7 +164,7 @@ func (b *batch) noteSent(ctx context.Context, c *ledger.Claim, records []campaig
 	return b.acc.Tracker.NoteSent(ctx, c, records)
 }
 
-// reported applies delivery reports that arrived before the call was settled.
+// The method "reported" applies delivery reports that arrived before the call was settled.
 func (b *batch) reported(ctx context.Context, records []campaign.Record) {
 	if b.acc.Reports != nil {
 		b.acc.Reports.Settled(ctx, records)

@@ -16,13 +16,13 @@ import (
 // fullWatch is how long a batch waits if Redis is too full for another claim.
 const fullWatch = 2 * time.Second
 
-// admission is the result of admit. If ok is true, the slot submits the generation now. If ok is
+// admission is the result of the method "admit". If ok is true, the slot submits the generation now. If ok is
 // false, the slot does not submit it, and the field "otherwise" defines how the slot continues.
 type admission struct {
 	ok        bool
 	otherwise outcome
-	// look is the state of the account in Redis. lookedAt is the time at which the generation was
-	// admitted.
+	// The field "look" is the state of the account in Redis. lookedAt is the time at which the generation
+	// was admitted.
 	look     accounts.Check
 	lookedAt time.Time
 	// probeLimit is the maximum number of recipients of a call that is a probe. 0 means no limit.
@@ -34,9 +34,9 @@ type admission struct {
 	endTrial func()
 }
 
-// admit decides, before the turn of a generation, whether the generation may be submitted now. It
-// checks that Redis is not full, that no recipient has opted out, that the sending hours are open,
-// and that the account is open or needs a probe.
+// The method "admit" decides, before the turn of a generation, whether the generation may be submitted
+// now. It checks that Redis is not full, that no recipient has opted out, that the sending hours are
+// open, and that the account is open or needs a probe.
 func (s *Sender) admit(ctx context.Context, b *batch, g *ledger.Generation) (admission, error) {
 	if s.Memory.Full() {
 		return admission{otherwise: leave}, s.watches.extend(ctx, b, fullWatch)

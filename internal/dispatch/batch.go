@@ -23,13 +23,13 @@ type slot struct {
 	id       string // the campaign's ID
 	camp     *wake.Campaign
 	segments int // segments of one message of a plain campaign
-	// from is the sender ID. The sender ID does not change while the slot exists, because the idempotency key
-	// of a call is computed from it before the call.
+	// The field "from" is the sender ID. The sender ID does not change while the slot exists, because the
+	// idempotency key of a call is computed from it before the call.
 	from   string
 	header string // the traceparent of the task; the slot adds it to the tasks of the batches that it opens
 	waiter *pacing.Waiter
-	// following is a batch that a settle opened and that this slot sends next. The slot may go from
-	// one batch to the next until chainUntil.
+	// The field "following" is a batch that a settle opened and that this slot sends next. The slot may go
+	// from one batch to the next until chainUntil.
 	following  *ledger.Wake
 	chainUntil time.Time
 }
@@ -118,8 +118,8 @@ func (s *slot) units(g *ledger.Generation) int {
 	return n
 }
 
-// follow chooses one newly opened batch of this account, which this slot will send next. It
-// returns the other batches, and the caller queues them.
+// The method "follow" chooses one newly opened batch of this account, which this slot will send next.
+// It returns the other batches, and the caller queues them.
 func (s *slot) follow(wakes []ledger.Wake, stop *drain.Signals) []ledger.Wake {
 	if s.following != nil || stop.Draining() || time.Now().After(s.chainUntil) {
 		return wakes
@@ -133,9 +133,10 @@ func (s *slot) follow(wakes []ledger.Wake, stop *drain.Signals) []ledger.Wake {
 	return wakes
 }
 
-// resends reports whether a recipient with an unknown outcome is submitted once more. This is a
-// setting of the plan snapshot. At a gateway with idempotency keys the result is always false.
-// There the worker repeats the call under the same key. That is safe, and it reveals the outcome.
+// The method "resends" reports whether a recipient with an unknown outcome is submitted once more.
+// This is a setting of the plan snapshot. At a gateway with idempotency keys the result is always
+// false. There the worker repeats the call under the same key. That is safe, and it reveals the
+// outcome.
 func (s *slot) resends() bool {
 	n := planning.AccountNumber(s.camp.Snapshot, s.acc.Name)
 	return n >= 0 && s.camp.Snapshot.Accounts[n].Resend && s.acc.Info.KeyTTL == 0

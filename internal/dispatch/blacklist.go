@@ -16,8 +16,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// blacklisted adds recipients that a gateway has blacklisted to our suppression lists, following the rule of
-// package blacklist.
+// The type "blacklisted" adds recipients that a gateway has blacklisted to our suppression lists, following
+// the rule of package blacklist.
 type blacklisted struct {
 	ledger  *ledger.Ledger
 	optouts *optout.Lists
@@ -59,7 +59,7 @@ func (l *blacklisted) note(b *batch, g *ledger.Generation, records []campaign.Re
 	return pause
 }
 
-// add adds recipients to the suppression list.
+// The method "add" adds recipients to the suppression list.
 func (l *blacklisted) add(b *batch, entries []optout.Entry) {
 	list := campaign.AllSenders
 	if b.acc.Info.BlacklistBySender {

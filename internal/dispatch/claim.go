@@ -14,10 +14,10 @@ import (
 	"github.com/tuma-sms/tuma/internal/verdict"
 )
 
-// grant is the result of claim. If ok is true, the slot may make the call. Its settle may claim a
-// further call, and so on. After the last of these calls, the slot must call the function "leave".
-// If ok is false, the slot must not make the call, and the field "otherwise" defines how the slot
-// continues.
+// grant is the result of the method "claim". If ok is true, the slot may make the call. The settle of
+// this call may claim the next call, and so on. After the last of these calls, the slot must call the
+// function "leave". If ok is false, the slot must not make the call, and the field "otherwise" defines
+// how the slot continues.
 type grant struct {
 	ok         bool
 	otherwise  outcome

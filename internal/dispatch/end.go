@@ -20,7 +20,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/wake"
 )
 
-// endings writes the ends of claims.
+// The type "endings" writes the ends of claims.
 type endings struct {
 	ledger    *ledger.Ledger
 	waker     *wake.Waker
@@ -92,7 +92,8 @@ func (e endings) release(b *batch, c *ledger.Claim, wait time.Duration) error {
 	})
 }
 
-// abandon settles a doubtful generation as unknown. The generation will not be submitted again.
+// The method "abandon" settles a doubtful generation as unknown. The generation will not be submitted
+// again.
 func (e endings) abandon(b *batch, c *ledger.Claim, g *ledger.Generation, why string) error {
 	records := verdict.SameForAll(len(g.To), campaign.Record{Status: campaign.Unknown, Reason: why})
 	wait := verdict.BackOff(1) // the delay before a recipient of unknown outcome is resent

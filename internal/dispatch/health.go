@@ -24,7 +24,7 @@ type health struct {
 	open, free bool
 }
 
-// forget deletes the last answer, so that the next successful call is reported at once.
+// The method "forget" deletes the last answer, so that the next successful call is reported at once.
 func (h *health) forget() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

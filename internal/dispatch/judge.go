@@ -13,10 +13,10 @@ import (
 	"github.com/tuma-sms/tuma/internal/verdict"
 )
 
-// judge decides what the answer to a call means. Before the call is settled, judge reports the
-// result of the call to the account. If the gateway refuses the whole campaign, judge pauses the
-// campaign. If the account accepts nothing, the record of the account limits how many refused
-// recipients are rejected.
+// The method "judge" decides what the answer to a call means. Before the call is settled, the method
+// reports the result of the call to the account. If the gateway refuses the whole campaign, the method
+// pauses the campaign. If the account accepts nothing, the record of the account limits how many
+// refused recipients are rejected.
 func (s *Sender) judge(b *batch, sub submission, a answer) verdict.Verdict {
 	c, g := sub.claim, sub.gen
 	v := verdict.Judge(a.results, a.err, verdict.Situation{Recipients: len(g.To), Personal: b.camp.Spec.Personalized(), Doubt: c.Doubt, HasKeys: b.acc.Info.KeyTTL > 0,

@@ -28,8 +28,8 @@ type failures struct {
 	n      int
 }
 
-// count counts a failure. It returns the level of the log line and the number of failures that
-// the line represents. Once in failuresEvery the level is warn. Otherwise it is debug, and the
+// The method "count" counts a failure. It returns the level of the log line and the number of failures
+// that the line represents. Once in failuresEvery the level is warn. Otherwise it is debug, and the
 // number is 1.
 func (f *failures) count(now time.Time) (zerolog.Level, int) {
 	f.mu.Lock()
@@ -43,9 +43,9 @@ func (f *failures) count(now time.Time) (zerolog.Level, int) {
 	return zerolog.WarnLevel, n
 }
 
-// refuses reports whether an answer is a refusal that other log lines report. The line for the
-// end of the campaign has the number of refused recipients, and a hold or a pause has a separate
-// line.
+// The function "refuses" reports whether an answer is a refusal that other log lines report. The line
+// for the end of the campaign has the number of refused recipients, and a hold or a pause has a
+// separate line.
 func refuses(v verdict.Verdict) bool {
 	return v.Action == verdict.Split || v.Pause != "" || v.Outcome == campaign.CallHold ||
 		v.Reason == string(providers.CauseRefused)

@@ -14,8 +14,8 @@ import (
 
 var errNoBodies = errors.New("batch of a personalized campaign has no bodies")
 
-// look loads the batch. It returns nil if the slot must not work on the batch now. In this case
-// the batch is done, is left to other workers, or must wait for its turn.
+// The method "look" loads the batch. It returns nil if the slot must not work on the batch now. In
+// this case the batch is done, is left to other workers, or must wait for its turn.
 func (s *Sender) look(ctx context.Context, b *batch) (*ledger.Work, error) {
 	if s.Stop.Draining() {
 		return nil, s.Waker.HandOver(b.pointer())

@@ -39,7 +39,7 @@ func (s *Sender) lookUp(ctx context.Context, b *batch, g *ledger.Generation, req
 	}
 	records, basis, wait := g.Found(found, why), campaign.SettleLookup, verdict.LookupDelay(tracker.SearchFor, c.Lookups+1)
 	if c.Lookups+1 >= verdict.MaxLookups {
-		basis, wait = campaign.SettleAbandon, verdict.BackOff(1) // wait is the delay before recipients are resent
+		basis, wait = campaign.SettleAbandon, verdict.BackOff(1) // the variable "wait" is the delay before recipients are resent
 	}
 	s.Log.Debug().Str("campaign", b.id).Str("batch", b.name).Str("account", b.acc.Name).Int("look", c.Lookups+1).
 		Int("found", len(found)).Int("recipients", len(g.To)).Msg("looked up a call of unknown outcome at the gateway")

@@ -12,7 +12,7 @@ import (
 // Meter counts what a worker does at one account. The methods of an implementation must be safe
 // for concurrent use and must return at once.
 type Meter interface {
-	// Waited counts a call that waited for its turn in the rate. d is the length of the wait.
+	// Waited counts a call that waited for its turn. d is the length of the wait.
 	Waited(d time.Duration)
 	// Claimed counts a granted claim. d is how long the worker took to get the claim.
 	Claimed(d time.Duration)

@@ -13,7 +13,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/verdict"
 )
 
-// pass is one pass over the open generations of a batch.
+// The type "pass" is one pass over the open generations of a batch.
 type pass struct {
 	open []*ledger.Generation // the generations not yet tried in this pass, in the order of the tries
 	now  time.Time            // Redis' time, read when it was first needed
@@ -22,7 +22,7 @@ type pass struct {
 
 func newPass(open []*ledger.Generation) *pass { return &pass{open: orderGenerations(open)} }
 
-// postpone notes that a generation can be tried again at the time "due".
+// The method "postpone" notes that a generation can be tried again at the time "due".
 func (p *pass) postpone(due time.Time) {
 	if p.due.IsZero() || due.Before(p.due) {
 		p.due = due
@@ -57,8 +57,8 @@ func orderGenerations(open []*ledger.Generation) []*ledger.Generation {
 	return append(later, first...)
 }
 
-// chosen is the result of next. If gen is nil, the pass is over, and the field "otherwise" defines how
-// the slot continues.
+// chosen is the result of the method "next". If gen is nil, the pass is over, and the field "otherwise"
+// defines how the slot continues.
 type chosen struct {
 	gen       *ledger.Generation
 	otherwise outcome
@@ -130,7 +130,8 @@ type followUp struct {
 }
 
 // settleAndClaimNext settles a successful call and claims the next call of the batch in one script.
-// The script replaces the hold check, rate reservation and claim of the next call.
+// For the next call, this script takes the place of the account check, the reservation of rate and
+// the claim.
 func (s *Sender) settleAndClaimNext(b *batch, p *pass, sub submission, v verdict.Verdict) followUp {
 	if !s.canClaimNext(b, p, sub, v) {
 		return followUp{}

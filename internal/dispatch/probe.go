@@ -27,9 +27,9 @@ type probes struct {
 	log      zerolog.Logger
 }
 
-// check reports whether the account may be used. If the account's hold has expired, check may let
-// this call probe the account. The result "most" is the maximum number of recipients of the
-// probe; 0 means no limit.
+// The method "check" reports whether the account may be used. If the account's hold has expired, the
+// method may let this call probe the account. The result "most" is the maximum number of recipients of
+// the probe; 0 means no limit.
 func (p probes) check(ctx context.Context, b *batch, g *ledger.Generation) (look accounts.Check, most int, ok bool, err error) {
 	look, err = p.accounts.Check(ctx, b.acc.Name, b.camp.Spec.Class, balance.Timeout+b.acc.lease())
 	if err != nil || look.Open || !look.Probe {
@@ -53,10 +53,10 @@ const (
 	callProbeEvery = 15 * time.Minute
 )
 
-// probe reports whether this call may probe a held account. The result "most" is the maximum number
-// of recipients of the probe (0: no limit). The method requests the balance first, because a
-// balance request is free and may show that a call is useless. But only a call can show that the
-// gateway accepts messages.
+// The method "probe" reports whether this call may probe a held account. The result "most" is the
+// maximum number of recipients of the probe (0: no limit). The method requests the balance first,
+// because a balance request is free and may show that a call is useless. But only a call can show that
+// the gateway accepts messages.
 func (p probes) probe(ctx context.Context, b *batch, look accounts.Check, g *ledger.Generation) (most int, ok bool, err error) {
 	if b.acc.Info.KeyTTL == 0 {
 		// At a gateway without idempotency keys the outcome of the probe may stay unknown. So

@@ -16,8 +16,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// reports writes the results of calls to the records of their accounts. The circuit breaker holds an
-// account after failures.
+// The type "reports" writes the results of calls to the records of their accounts. The circuit breaker
+// holds an account after failures.
 type reports struct {
 	accounts *accounts.Store
 	balances *balance.Balances
@@ -64,10 +64,10 @@ func (r reports) report(b *batch, c *ledger.Claim, g *ledger.Generation, v verdi
 	}
 }
 
-// refusals reports recipients that an account refused while it accepts nothing. It returns how many
-// of these recipients may be rejected. The other recipients wait, and the refusal does not count as
-// an attempt. If Redis cannot be reached, the result is 0 for a bulk campaign, and all refused
-// recipients for a transactional campaign.
+// The method "refusals" reports recipients that an account refused while it accepts nothing. It
+// returns how many of these recipients may be rejected. The other recipients wait, and the refusal
+// does not count as an attempt. If Redis cannot be reached, the result is 0 for a bulk campaign, and
+// all refused recipients for a transactional campaign.
 func (r reports) refusals(b *batch, c *ledger.Claim, v verdict.Verdict) (granted int) {
 	ctx, cancel := context.WithTimeout(context.Background(), LeaseMargin/3)
 	defer cancel()
@@ -114,7 +114,7 @@ func (r reports) noteSuccess(acc *Account, claimed time.Time) {
 	r.reportLocked(acc, h)
 }
 
-// flush reports successful calls that were not reported yet.
+// The method "flush" reports successful calls that were not reported yet.
 func (r reports) flush(acc *Account) {
 	h := &acc.health
 	h.mu.Lock()

@@ -11,12 +11,13 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// requested is a claim that was requested.
+// The type "requested" is a claim that was requested.
 type requested struct {
 	claim *ledger.Claim
 	// dials is how many connections to Redis this worker had made when it requested the claim.
 	dials int64
-	// leave must be called when no more calls are made under the claim. It may be called repeatedly.
+	// The function "leave" must be called when no more calls are made under the claim. It may be called
+	// repeatedly.
 	leave func()
 }
 

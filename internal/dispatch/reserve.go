@@ -8,18 +8,18 @@ import (
 	"github.com/tuma-sms/tuma/internal/pacing"
 )
 
-// reservation is the result of reserve. If ok is true, three things are reserved for a call: its turn,
-// the units of the account's rate that it takes, and a place among the calls in flight. If ok is false,
-// nothing is reserved, and the batch must be loaded again.
+// reservation is the result of the method "reserve". If ok is true, three things are reserved for a call:
+// its turn, the units of the account's rate that it takes, and a place among the calls in flight. If ok is
+// false, nothing is reserved, and the batch must be loaded again.
 type reservation struct {
 	ok    bool
 	units int
 	turn  time.Time
 }
 
-// reserve waits until the account's rate allows the call of a generation, and until a place among
-// the calls in flight is free. If the worker drains, or if the account was held meanwhile, it
-// reserves nothing. If the reservation is ok, the caller must give back the place after the call.
+// The method "reserve" waits until the account's rate allows the call of a generation, and until a
+// place among the calls in flight is free. If the worker drains, or if the account was held meanwhile,
+// it reserves nothing. If the reservation is ok, the caller must give back the place after the call.
 func (s *Sender) reserve(ctx context.Context, b *batch, g *ledger.Generation, a admission) (reservation, error) {
 	units, began := b.units(g), time.Now()
 	turn, ok, err := b.lane().Reserve(ctx, b.waiter, pacing.Request{Units: units, Slots: b.acc.slots,

@@ -13,7 +13,7 @@ type Clock interface {
 	Now(ctx context.Context) (time.Time, error)
 }
 
-// watches sets the time at which the sweeper checks a batch again.
+// The type "watches" sets the time at which the sweeper checks a batch again.
 type watches struct {
 	ledger *ledger.Ledger
 	clock  Clock

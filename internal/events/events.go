@@ -67,8 +67,8 @@ type Event struct {
 	List   string `json:"l,omitempty"`
 	Added  int    `json:"d,omitempty"`
 	Number string `json:"m,omitempty"`
-	// Places names calls whose recipients have a new status, as batch.call, or single recipients, as
-	// batch.call:position. Missed is how many recipients got a new status without an event.
+	// Places names calls and single recipients with a new status. A call has the form batch.call, and a
+	// recipient has the form batch.call:position. Missed is how many recipients got a new status without an event.
 	Places []string `json:"p,omitempty"`
 	Missed int      `json:"z,omitempty"`
 }
@@ -235,8 +235,8 @@ func lost(after string, oldest, newest []redis.XMessage) error {
 	return nil
 }
 
-// previous returns the greatest cursor that is less than the given cursor. The given cursor must
-// not be the beginning.
+// The function "previous" returns the greatest cursor that is less than the given cursor. The given
+// cursor must not be the beginning.
 func previous(cursor string) string {
 	ms, seq := script.CursorNumbers(cursor)
 	if seq > 0 {

@@ -17,8 +17,8 @@ func newStream(t *testing.T, limit int) (*Stream, *redis.Client) {
 	return New(script.NewRunner(rdb, script.Durability{}), limit), rdb
 }
 
-// add appends n events. The names of their campaigns are consecutive numbers. The parameter
-// "from" is the first number.
+// The function "add" appends n events. The names of their campaigns are consecutive numbers. The
+// parameter "from" is the first number.
 func add(t *testing.T, s *Stream, from, n int) {
 	t.Helper()
 	for i := range n {

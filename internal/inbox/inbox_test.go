@@ -54,7 +54,7 @@ func (r *rig) ok(err error) {
 	}
 }
 
-// take stores a message and reports whether it was new.
+// The method "take" stores a message and reports whether it was new.
 func (r *rig) take(m Message, in *OptIn) bool {
 	r.Helper()
 	isNew, err := r.Take(r.Context(), m, in)
@@ -62,7 +62,7 @@ func (r *rig) take(m Message, in *OptIn) bool {
 	return isNew
 }
 
-// all returns the texts of the inbox in their order.
+// The method "all" returns the texts of the inbox in their order.
 func (r *rig) all() (texts []string) {
 	r.Helper()
 	after := ""

@@ -63,7 +63,7 @@ type Key struct {
 	LastUsedAt time.Time `json:"last_used_at,omitzero"`
 }
 
-// stored is the form of a Key in Redis.
+// The type "stored" is the form of a Key in Redis.
 type stored struct {
 	Key
 	Hash string `json:"hash"`

@@ -22,8 +22,8 @@ import (
 // (archive_read.go). A script that changes a campaign needs the full form. So the method "run" restores
 // the full form first, and archives the message again afterwards.
 
-// archived is a message in its full form. It has the fields of the ledger hash, the spec, the page of the overlay (""
-// if the message has no overlay) and the fields of the delays.
+// The type "archived" is a message in its full form. It has the fields of the ledger hash, the spec, the page of the
+// overlay ("" if the message has no overlay) and the fields of the delays.
 type archived struct {
 	fields        map[string]string
 	spec, overlay string
@@ -81,7 +81,7 @@ func Archive(ctx context.Context, l *Ledger, id string) (done bool, err error) {
 	return out[0] == "archived", nil
 }
 
-// full reads the full form of a message. It returns nil if the message has no full form.
+// The method "full" reads the full form of a message. It returns nil if the message has no full form.
 func (l recordReader) full(ctx context.Context, id string) (*archived, error) {
 	var fields, delays *redis.MapStringStringCmd
 	var spec, overlay *redis.StringCmd
