@@ -40,7 +40,7 @@ func (e *environment) greet() error {
 	if cfg.Country == "" {
 		line("country", "none: write numbers in full, as +254712345678; or set default_country in "+short(cfg.File)+" and start again")
 	} else {
-		line("country", cfg.Country+", for numbers without a country code")
+		line("country", cfg.Country+" is the country of numbers without a country code")
 	}
 	b.WriteString("\nTo send, open another terminal:\n\n")
 	folder, err := os.Getwd()

@@ -20,7 +20,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/wake"
 )
 
-// The type "endings" writes the ends of claims.
+// The type "endings" writes the end of each claim to the ledger.
 type endings struct {
 	ledger    *ledger.Ledger
 	waker     *wake.Waker
@@ -33,9 +33,9 @@ type endings struct {
 // durableTries is how often a draining worker waits for its write to become durable.
 const durableTries = 3
 
-// The method "end" writes the end of a claim, and retries while Redis is away. `what` names the write
-// in log lines. end uses its own context and stops only when the worker is killed. After the write it
-// queues the batches that the write opened, except the batch that the slot sends next.
+// The method "end" writes the end of a claim, and retries while Redis is away. The parameter "what" names
+// the write in log lines. The method uses its own context and stops only when the worker is killed. After
+// the write it queues the batches that the write opened, except the batch that the slot sends next.
 func (e endings) end(b *batch, what string, write func(context.Context) (ledger.Settled, error)) error {
 	wait := 50 * time.Millisecond
 	for try := 1; ; try++ {
