@@ -97,7 +97,7 @@ func TestCount_CountsOnce(t *testing.T) {
 }
 
 // The counted totals of a single message are in a hash that many messages share. They are kept after the message is
-// removed. If an earlier release has stored the totals at a key of their own, they stay at this key.
+// removed. If an earlier release has stored the totals at a separate key, they stay at this key.
 func TestCount_OfSingleMessages(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
