@@ -69,7 +69,7 @@ func printSample(w io.Writer, tree string, seed uint64) error {
 func indent(text string) string { return "    " + strings.ReplaceAll(text, "\n", "\n    ") }
 
 // codeOf returns the line of code that a comment belongs to. The comment is from the line "first" to the line
-// "last". If the comment follows code on its line, codeOf returns this code. Otherwise it returns the line below the comment.
+// "last". If the comment follows code on its line, codeOf returns this code. Otherwise it returns the line below.
 func codeOf(lines []string, first, last int) string {
 	own, marks := strings.TrimSpace(lines[first-1]), []string{"//", "/*", "--"}
 	if !slices.ContainsFunc(marks, func(mark string) bool { return strings.HasPrefix(own, mark) }) {
