@@ -38,9 +38,8 @@ func TestSend_NotesOnTheList(t *testing.T) {
 	}
 }
 
-// With --id and without a question, tuma send reads the last row of the list only during the
-// upload. TestSend_NotesAreKnownWithAnIDToo checks that notes on this row are still printed,
-// written to the JSON and stored with the campaign.
+// With --id, and if it does not ask for a confirmation, tuma send reads the last row of the list only during the
+// upload. This test checks that notes on this row are still printed, written to the JSON and stored with the campaign.
 func TestSend_NotesAreKnownWithAnIDToo(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})

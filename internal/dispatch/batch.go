@@ -73,7 +73,7 @@ func (s *slot) newBatch(p queue.Pointer) *batch {
 	return &batch{slot: s, name: p.Batch, wake: p.Wake, startedAt: time.Now()}
 }
 
-// pointer returns the wake-up of the batch.
+// The method "pointer" returns the payload of a task that wakes the batch.
 func (b *batch) pointer() queue.Pointer {
 	return queue.Pointer{Campaign: b.id, Batch: b.name, Wake: b.wake, Trace: b.header}
 }

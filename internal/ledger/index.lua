@@ -1,5 +1,5 @@
 -- index.lua enters a campaign in the open index, where the sweeper finds it, and in the list of its kind. If the list
--- already has an entry for the campaign, index.lua does not change this entry. The score of an entry is the time by Redis' clock.
+-- already has an entry for the campaign, the script does not change it. The score is the time by Redis' clock.
 -- KEYS: 1 open index, 2 list (omitted in a cluster, where the list may be on another server)
 -- ARGV, in the order of indexArgs:
 --   id  campaign id

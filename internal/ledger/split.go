@@ -13,8 +13,8 @@ func (l *Ledger) Split(ctx context.Context, c *Claim) (Settled, error) {
 	return l.split(ctx, c, 0)
 }
 
-// SplitAfter splits a claim that was not submitted into two parts. The parameter "first" is the
-// number of recipients in the first part. It is at least one.
+// SplitAfter splits the call of a claim into two parts. The call must not have been submitted. The
+// parameter "first" is the number of recipients in the first part. It is at least one.
 func (l *Ledger) SplitAfter(ctx context.Context, c *Claim, first int) (Settled, error) {
 	return l.split(ctx, c, max(first, 1))
 }

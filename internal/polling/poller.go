@@ -93,8 +93,8 @@ func New(c Config) *Poller {
 	return p
 }
 
-// SetProvider replaces the client of a login, e.g. after a change of its password. Requests in flight end with the old
-// client.
+// SetProvider replaces the client of a login, e.g. after a change of its password. The old client
+// completes its requests in flight.
 func (p *Poller) SetProvider(fingerprint string, provider providers.StatusPoller) {
 	for _, l := range p.logins {
 		if l.Login == fingerprint {

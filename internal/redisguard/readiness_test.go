@@ -37,8 +37,8 @@ func (f *failing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 	return next
 }
 
-// The log line about the end of an outage has the field "restarted" only if the worker has read the run_id. If the
-// worker could not read the run_id, the line about the next outage must not be based on an earlier run_id either.
+// The log line about the end of an outage has the field "restarted" only if the worker has read the run_id before and
+// after this outage. A run_id that the worker read before an earlier outage does not count.
 func TestReadiness_SaysRestartedOnlyIfItKnows(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

@@ -66,7 +66,7 @@ func statusesWithAcceptedBody(x *exam) {
 		if a.err != nil && a.err.Outcome == providers.Unknown {
 			continue
 		}
-		x.wantAll(a, providers.Accepted, fmt.Sprintf("status %d with the body of an accepted call, and an outcome other than unknown", status))
+		x.wantAll(a, providers.Accepted, fmt.Sprintf("the gateway answered status %d with the body of an accepted call, and the outcome is not unknown", status))
 	}
 	x.eachStatus(100, 399, s, p, b, string(e.reply))
 }

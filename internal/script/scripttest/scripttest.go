@@ -46,7 +46,7 @@ func Arguments(t *testing.T, files fs.FS, prelude string, structs map[string][]a
 			continue
 		}
 		if raw := rawArgument.FindString(source); raw != "" {
-			t.Errorf("%s.lua reads %s; it must name its arguments", name, raw)
+			t.Errorf("%s.lua reads %s; it must assign its arguments to named variables at its beginning", name, raw)
 		}
 		s := signature{name, namedArguments.FindAllStringSubmatch(source, -1), headerNames(source)}
 		s.check(t, structs[name], shared)
