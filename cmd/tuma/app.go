@@ -25,8 +25,8 @@ type app struct {
 	loaded     *config.Config
 	// progress is the progress shown on standard error, or nil.
 	progress *progress
-	// started is true once the function of a command has begun. An error before that is a mistake
-	// in the command line.
+	// started is true once the function of a command has begun. An error before this moment is
+	// a mistake in the command line.
 	started bool
 }
 

@@ -111,7 +111,7 @@ func (a *app) checkRedis(ctx context.Context, b *backend) error {
 	}
 	n, err := ledger.NewPayloads(ledger.New(b.rdb).Runner()).Count(ctx)
 	if n > 0 {
-		a.note("tuma: warning: the Redis key tuma:payloads holds %s: unreadable, and of no known campaign", console.Plural(n, "quarantined task"))
+		a.note("tuma: warning: the Redis key tuma:payloads holds %s whose payload cannot be read and names no known campaign", console.Plural(n, "quarantined task"))
 	}
 	return err
 }

@@ -127,7 +127,7 @@ func errorLines(err error) []string {
 	return strings.Split(text, "\n")
 }
 
-// joinedErrors returns the errors that errors.Join has joined to err. It returns nil for any other
+// joinedErrors returns the errors from which errors.Join has made err. It returns nil for any other
 // error.
 func joinedErrors(err error) []error {
 	joined, ok := err.(interface{ Unwrap() []error })

@@ -48,7 +48,7 @@ command that continues the search.`,
 	c.Flags().IntVar(&f.options.MaxCampaigns, "max-campaigns", producer.DefaultFindMaxCampaigns, "read at most `N` campaigns")
 	c.Flags().IntVar(&f.options.MaxRecipients, "max-recipients", producer.DefaultFindMaxRecipients, "end the search after `N` recipients; the search reads its last campaign to the end")
 	c.Flags().StringVar(&f.options.After, "after", "", "continue a search that ended early, with the `cursor` that the search printed")
-	c.Flags().BoolVar(&f.json, "json", false, "print JSON: an object with the fields messages and next; next is the cursor for --after")
+	c.Flags().BoolVar(&f.json, "json", false, "print JSON: an object with the fields \"messages\" and \"next\"; \"next\" is the cursor for --after")
 	return c
 }
 
@@ -127,7 +127,7 @@ func (f *findCommand) noteBounds(r producer.FindResult) {
 		f.note("tuma: the search ended at %s; there are older campaigns. To continue: tuma find %s --after %s", why, r.MSISDN, r.Next)
 	}
 	if len(r.Cut) > 0 {
-		f.note("tuma: only the first 1,000 rows with the number are shown of each of these campaigns: %s; tuma results shows all rows", strings.Join(r.Cut, ", "))
+		f.note("tuma: of each of these campaigns, only the first 1,000 rows with the number are shown: %s; tuma results shows all rows", strings.Join(r.Cut, ", "))
 	}
 	if len(r.Unreadable) > 0 {
 		f.note("tuma: warning: campaigns with unreadable records were not searched completely: %s", strings.Join(r.Unreadable, ", "))

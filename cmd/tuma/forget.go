@@ -35,11 +35,12 @@ the person's merge fields, reference and texts. It also removes the number from
 the inbox, the events and the parked delivery reports. Rows of 'tuma results'
 for this person stay, without the number.
 
-What stays: status, cost and the gateway's message ID of each row, counts, the
-entry on a suppression list, because it prevents messages to the number, and
-what other people's texts or campaign notes say. Campaigns that have not ended
-keep the number: run the command again after their end. Backups, log files of
-earlier releases and the gateway have their own copies.
+These stay: the status, the cost and the gateway's message ID of each row; the
+counts; the entry on a suppression list, because it prevents messages to the
+number; and other people's texts and campaign notes, even if they mention the
+person. Campaigns that have not ended keep the number: run the command again
+after their end. Backups, log files of earlier releases and the gateway have
+their own copies.
 
 If the number was rejected in a campaign, or its outcome there is unknown, that
 campaign cannot be retried afterwards.
@@ -121,10 +122,10 @@ func (f *forgetCommand) print(r forget.Result) error {
 		list []string
 		text string
 	}{
-		{r.Lists, "kept on suppression lists (* is the list for all senders)"},
-		{r.Open, "kept in campaigns that have not ended; run the command again after their end"},
-		{r.NoRetry, "no longer retryable"},
-		{r.Unreadable, "may still hold the number, because records cannot be read; tuma purge removes a whole campaign"},
+		{r.Lists, "the number stays on suppression lists (* is the list for all senders)"},
+		{r.Open, "the number stays in campaigns that have not ended; run the command again after their end"},
+		{r.NoRetry, "these campaigns cannot be retried after the removal"},
+		{r.Unreadable, "these campaigns may still hold the number, because some of their records cannot be read; tuma purge removes a whole campaign"},
 	} {
 		if len(x.list) > 0 {
 			lines = append(lines, x.text+": "+strings.Join(x.list, ", "))

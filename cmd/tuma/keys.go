@@ -113,7 +113,7 @@ change to the new key. Both keys count against the same limits.`,
 			return a.withBackend(ctx, func(b *backend) error {
 				secret, made, err := a.keyStore(b).Rotate(ctx, args[0], d)
 				if errors.Is(err, keys.ErrNoKey) {
-					return misuse("no key has the ID %.40q: tuma keys list shows all", args[0])
+					return misuse("no key has the ID %.40q: tuma keys list shows all keys", args[0])
 				}
 				if err != nil {
 					return err
@@ -181,8 +181,8 @@ func newKeysRevoke(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "revoke ID",
 		Short: "Make a key invalid at once",
-		Long: `Revoke makes a key invalid for the next request, in all processes of 'tuma
-serve'. 'tuma keys list' shows the IDs of all keys.`,
+		Long: `Revoke makes a key invalid in all processes of 'tuma serve', from the next
+request on. 'tuma keys list' shows the IDs of all keys.`,
 		Example: "  tuma keys revoke f742eeb916",
 		Args:    takes("ID"),
 		RunE: a.verb(func(ctx context.Context, args []string) error {
@@ -192,7 +192,7 @@ serve'. 'tuma keys list' shows the IDs of all keys.`,
 					return err
 				}
 				if !found {
-					return misuse("no key has the ID %.40q: tuma keys list shows all", args[0])
+					return misuse("no key has the ID %.40q: tuma keys list shows all keys", args[0])
 				}
 				record(ctx, a, b, "key.revoke", args[0], "")
 				_, err = fmt.Fprintf(a.out, "key %s is revoked\n", args[0])

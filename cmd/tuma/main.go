@@ -14,7 +14,7 @@ import (
 )
 
 func main() {
-	// go-redis logs to standard error the errors that it also returns, so its log is discarded.
+	// go-redis returns its errors and also logs them to standard error. So its log is discarded.
 	redis.SetLogger(discardLogger{})
 	ctx, signals := watchSignals(os.Stderr)
 	a := newApp(os.Stdin, os.Stdout, os.Stderr, os.Environ())

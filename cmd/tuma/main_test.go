@@ -24,7 +24,7 @@ import (
 // command tuma, for tests that need separate processes.
 func TestMain(m *testing.M) {
 	if os.Getenv("TUMA_TEST_AS_TUMA") == "1" {
-		providertest.Guard() // Guard blocks calls to real gateways; main() has no test that could report the result
+		providertest.Guard() // Guard blocks calls to real gateways. No test runs here, so its result is not used.
 		main()
 	}
 	redis.SetLogger(discardLogger{})

@@ -27,7 +27,7 @@ func newMan(a *app) *cobra.Command {
 			written = time.Unix(epoch, 0).UTC()
 		}
 		if info, err := os.Stat(args[0]); err != nil || !info.IsDir() {
-			return misuse("%s is not a folder: make it first", args[0])
+			return misuse("%s is not a folder: make this folder first", args[0])
 		}
 		root := c.Root()
 		root.DisableAutoGenTag = true

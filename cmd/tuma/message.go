@@ -64,7 +64,7 @@ message was not accepted.`,
 	f.StringVar(&m.message.Via, "via", "", "`account` to send through (default: chosen by the workers' routes)")
 	f.StringVar(&m.message.From, "from", "", "`sender` ID (default: the account's)")
 	f.StringVar(&m.message.ID, "id", "", "`ID` of the message (default: a new one)")
-	f.StringVar(&m.message.Ref, "ref", "", "your own `reference`, up to 64 bytes; results and status show it")
+	f.StringVar(&m.message.Ref, "ref", "", "your own `reference`, up to 64 bytes; 'tuma results' and 'tuma message status' show it")
 	f.StringVar(&m.message.Country, "country", "", "`country` of a number in national form, such as KE (default: the workers' default_country)")
 	f.StringVar(&m.class, "class", "", "message `class`: marketing or transactional (default: transactional)")
 	f.StringVar(&m.expiresIn, "expires-in", "", "`duration` after which the message is skipped if it was not submitted, e.g. 5m (default: never)")
@@ -148,7 +148,7 @@ func newMessageStatus(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "status ID",
 		Short:   "Show the status of a message",
-		Long:    "Status shows whether a message waits, and why, or its outcome.",
+		Long:    "Status shows the outcome of a message, or why the message still waits.",
 		Example: "  tuma message status order-1234 --json",
 		Args:    takes("ID"),
 		RunE: a.verb(func(ctx context.Context, args []string) error {

@@ -267,7 +267,7 @@ func (o *optOutCommand) waitAndReport(ctx context.Context, b *backend, r produce
 		}
 	}
 	if r.InFlight.Calls > 0 {
-		o.note("tuma: %s to %s of these numbers in flight", console.Plural(r.InFlight.Calls, "call"), console.FormatInt(r.InFlight.Recipients))
+		o.note("tuma: in flight: %s to %s of these numbers", console.Plural(r.InFlight.Calls, "call"), console.FormatInt(r.InFlight.Recipients))
 		if !o.noWait {
 			o.note("tuma: waiting for these calls; with --no-wait the command returns at once")
 			ctx, cancel := context.WithTimeout(ctx, inFlightTimeout)
@@ -282,7 +282,7 @@ func (o *optOutCommand) waitAndReport(ctx context.Context, b *backend, r produce
 		if r.Doubt == 1 {
 			verb = "has"
 		}
-		o.note("tuma: %s to these numbers %s an unknown outcome; workers may repeat the same request", console.Plural(r.Doubt, "call"), verb)
+		o.note("tuma: %s to these numbers %s an unknown outcome; workers may repeat such calls unchanged", console.Plural(r.Doubt, "call"), verb)
 	}
 	if o.json {
 		return nil

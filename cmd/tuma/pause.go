@@ -35,7 +35,7 @@ type stopCommand struct {
 	// confirm returns the question that a user at a terminal must answer before the campaign is
 	// stopped. If confirm is nil, the command does not ask.
 	confirm func(producer.Status) string
-	// The text "done" is printed after the campaign's ID, such as "is paused".
+	// The field "done" is the text that is printed after the campaign's ID, such as "is paused".
 	done string
 	// `what` is the verb of the entry in the audit log, such as "campaign.pause".
 	what string

@@ -14,8 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/config"
 )
 
-// reloadRig is a reloader of a directory as Kubernetes mounts it: its files are links into another directory, and
-// Kubernetes replaces that directory.
+// reloadRig is a reloader whose configuration is in a directory as Kubernetes mounts it. The files of this directory
+// are links into a second directory, and Kubernetes replaces the second directory.
 type reloadRig struct {
 	t       *testing.T
 	dir     string

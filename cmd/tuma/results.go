@@ -32,7 +32,7 @@ type resultsCommand struct {
 	format   string
 	after    int
 	// columns has the names of the columns of the uploaded list that the results also show; "all"
-	// means every column. The field file is the path of the list, or empty.
+	// means every column. The field "file" is the path of the list, or empty.
 	columns []string
 	file    string
 	list    recipients.Options

@@ -28,7 +28,7 @@ func (l *resultsCommand) columnFlags(c *cobra.Command) {
 	f.StringVar(&l.list.Column, "column", "", "with --file: `name` of the column with the numbers, as in tuma send")
 	f.StringVar(&l.list.Sheet, "sheet", "", "with --file: `name` of the sheet of a workbook, as in tuma send")
 	f.StringVar(&l.list.Encoding, "encoding", "", "with --file: `encoding` of the file, as in tuma send")
-	f.StringVarP(&l.output, "output", "o", "", "write to this new `file`; .xlsx, .jsonl or .csv at the end of its name choose the format")
+	f.StringVarP(&l.output, "output", "o", "", "write to this new `file`; the ending .xlsx, .jsonl or .csv of its name sets the format")
 	_ = c.MarkFlagFilename("file")
 	_ = c.MarkFlagFilename("output")
 }
@@ -165,8 +165,8 @@ func (u *uploaded) header() []string {
 	return append(header, recipients.JoinNames(header, u.names)...)
 }
 
-// row returns the cells of a result in the table. They are valid until the next call of the method
-// row.
+// row returns the cells of a result in the table. They are valid until the next call of
+// the method "row".
 func (u *uploaded) row(r producer.Result) ([]string, error) {
 	cells := []string{strconv.Itoa(r.Row), r.MSISDN, r.Status, r.Reason, r.Account, r.MessageID, r.MessageUUID,
 		r.Code, strconv.Itoa(r.Segments), r.Cost, r.Currency, console.FormatTime(r.UpdatedAt), r.Input, r.Ref, console.FormatTime(r.DeliveredAt)}

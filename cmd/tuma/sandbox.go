@@ -72,7 +72,7 @@ these shares while the sandbox runs:
 	f.Float64Var(&reports.Late, "report-late", 0, "`share` of the reports that take ten times as long")
 	f.Float64Var(&reports.Lost, "report-lost", 0, "`share` of the reports that are never posted")
 	f.Float64Var(&reports.Mangled, "report-mangled", 0, "`share` of the messages whose reports have the ID in upper case or without leading zeros")
-	f.BoolVar(&reports.Interim, "report-interim", false, "post a report that is not final before each final one")
+	f.BoolVar(&reports.Interim, "report-interim", false, "before each final report, also post a report that is not final")
 	return c
 }
 

@@ -270,8 +270,8 @@ func (s *sendCommand) waitUntilEnded(ctx context.Context, b *backend, r producer
 	return err
 }
 
-// allAccepted reports whether a gateway has accepted every message. A duplicate with the text of
-// another recipient counts as accepted, because its number gets that text.
+// allAccepted reports whether a gateway has accepted every message. A skipped duplicate
+// counts as accepted if its text is the text that its number gets.
 func allAccepted(st producer.Status) bool {
 	return st.Ended() && st.Accepted+st.Delivered+st.Undelivered+st.Reasons["duplicate"]-st.OtherText >= st.Total
 }

@@ -30,7 +30,7 @@ type listCase struct {
 	sheet   string
 }
 
-// listCases are files that an earlier version of Tuma read wrongly. Each case has the right outcome.
+// listCases are files that an earlier version of Tuma read wrongly. Each case states the right outcome.
 var listCases = []listCase{
 	{
 		file: "c11-sep-tab.csv", body: "Hi {{name}}",

@@ -58,8 +58,8 @@ func checkCanAsk(s *sendCommand, keyboard io.Reader) error {
 
 // confirm sends the test message of --test, shows the user a summary of the campaign, and asks
 // whether to enqueue the campaign. If confirm returns an error, the caller must not enqueue the
-// campaign. confirm does nothing if the campaign exists, or if --test is not set and the command
-// must not ask.
+// campaign. If the campaign exists, confirm does nothing. Without --test, it also does nothing if the
+// command must not ask.
 func (s *sendCommand) confirm(ctx context.Context, b *backend, src *source, countries []string) error {
 	if s.testNumber != "" {
 		if why := numberProblem(s.testNumber, countries); why != nil {

@@ -26,7 +26,7 @@ func TestSend_DuplicatesWithAnotherText(t *testing.T) {
 		sent, duplicates, missing, otherText, exit int
 		note, codes                                string
 	}{
-		{"skip", 2, 3, 0, 1, exitNotAll, "1 recipient has the number of an earlier recipient, but another text", "duplicate,other_text duplicate, duplicate,"},
+		{"skip", 2, 3, 0, 1, exitNotAll, "1 recipient is skipped as a duplicate: it has the number of an earlier recipient, but another text", "duplicate,other_text duplicate, duplicate,"},
 		{"each", 3, 1, 1, 0, exitNotAll, "", "duplicate, missing_field,invoice"},
 	} {
 		out, _ := h.mustRun(send("--duplicates", tt.choice, "--dry-run", "--json")...)

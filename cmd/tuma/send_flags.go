@@ -29,7 +29,7 @@ func (s *sendCommand) flags(c *cobra.Command, f *pflag.FlagSet) {
 	f.StringVar(&s.list.Encoding, "encoding", "", "`encoding` of the recipients: "+strings.Join(recipients.Encodings[:len(recipients.Encodings)-1], ", ")+" or "+recipients.Encodings[len(recipients.Encodings)-1]+" (default: detected)")
 	f.StringVar(&s.list.Sheet, "sheet", "", "`name` of the sheet of a workbook (default: the first sheet)")
 	f.StringVar(&s.list.Column, "column", "", "`name` of the column with the numbers, if it is not one of the usual names")
-	f.StringVar(&s.list.RefColumn, "ref-column", "", "`name` of the column with your own references, up to 64 bytes each; results, events and find show them")
+	f.StringVar(&s.list.RefColumn, "ref-column", "", "`name` of the column with your own references, up to 64 bytes each; 'tuma results', 'tuma events' and 'tuma find' show them")
 	f.StringVar(&s.campaign.Country, "country", "", "`country` of numbers in national form, such as KE (default: the workers' default_country)")
 	f.StringVar(&s.class, "class", "", "message `class`: marketing or transactional; sending hours apply only to marketing (default: marketing)")
 	f.StringVar(&s.times.startAt, "start-at", "", "`time` to start sending, "+timeForms+" (default: now)")

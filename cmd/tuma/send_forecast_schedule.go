@@ -70,7 +70,7 @@ func countrySchedule(spans []producer.SendingSpan, s producer.Schedule, c clockO
 		words += ", starts " + c.at(first.From)
 	}
 	if n := len(spans); n > 3 {
-		return words + fmt.Sprintf(", in %d parts, each with at most %s of %s recipients", n, console.FormatInt(mostOf(spans)), console.FormatInt(total))
+		return words + fmt.Sprintf(", in %d parts of at most %s recipients each, %s in total", n, console.FormatInt(mostOf(spans)), console.FormatInt(total))
 	}
 	for _, x := range spans[1:] {
 		words += fmt.Sprintf(", %s of %s %s", console.FormatInt(x.Recipients), console.FormatInt(total), c.from(x.From))

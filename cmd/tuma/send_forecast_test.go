@@ -40,7 +40,7 @@ func TestDryRun_ScheduleInWords(t *testing.T) {
 		},
 		"many days": {
 			producer.Schedule{Until: until(24*9 + 9), Spans: days(10)},
-			[]string{"finishes on Wednesday 2 December at about 18:00 (EAT), in 10 parts, each with at most 100 of 1,000 recipients"},
+			[]string{"finishes on Wednesday 2 December at about 18:00 (EAT), in 10 parts of at most 100 recipients each, 1,000 in total"},
 		},
 		"two countries": {
 			producer.Schedule{Until: until(2), Unlimited: []string{"k"}, Spans: []producer.SendingSpan{{Country: "KE", From: now, Until: hour(1), Recipients: 5},

@@ -44,7 +44,7 @@ func listNotes(l *recipients.List, body string) (notes []string) {
 		notes = append(notes, fmt.Sprintf("the text contains %s, which is not a merge field: write {{%s}}", part, strings.Trim(part, "{}[]()<>%#$« »")))
 	}
 	if sheet, all := l.Sheets(); len(all) > 1 {
-		notes = append(notes, fmt.Sprintf("the sheet %q was read; the workbook has %.200q (choose another with --sheet)", sheet, all))
+		notes = append(notes, fmt.Sprintf("the sheet %q was read; the sheets of the workbook are %.200q (choose another with --sheet)", sheet, all))
 	}
 	if n := l.Hidden(); n > 0 {
 		notes = append(notes, fmt.Sprintf("the recipients include %s of the sheet", console.Plural(n, "hidden row")))
@@ -61,9 +61,9 @@ func listNotes(l *recipients.List, body string) (notes []string) {
 // otherTextNote returns the note on n recipients that are skipped as duplicates, although the text for
 // such a recipient differs from the text that the number gets.
 func otherTextNote(n int) string {
-	what := "recipients have the number of an earlier recipient, but another text: they are skipped"
+	what := "recipients are skipped as duplicates: each has the number of an earlier recipient, but another text"
 	if n == 1 {
-		what = "recipient has the number of an earlier recipient, but another text: it is skipped"
+		what = "recipient is skipped as a duplicate: it has the number of an earlier recipient, but another text"
 	}
-	return fmt.Sprintf("%s %s as duplicate; to send each different text, use --duplicates each", console.FormatInt(n), what)
+	return fmt.Sprintf("%s %s; to send each different text, use --duplicates each", console.FormatInt(n), what)
 }

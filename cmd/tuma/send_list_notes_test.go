@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// TestSend_NotesOnTheList checks that a dry run, its JSON and a campaign report two things: what Tuma
-// guessed about a list, and text that looks like a merge field of another system.
+// TestSend_NotesOnTheList checks the notes of a dry run, of its JSON and of a sent campaign. The notes
+// name what Tuma guessed about the list, and text that looks like a merge field of another system.
 func TestSend_NotesOnTheList(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})
@@ -38,7 +38,7 @@ func TestSend_NotesOnTheList(t *testing.T) {
 	}
 }
 
-// With --id, and if it does not ask for a confirmation, tuma send reads the last row of the list only during the
+// If `tuma send` has --id and does not ask for a confirmation, it reads the last row of the list only during the
 // upload. This test checks that notes on this row are still printed, written to the JSON and stored with the campaign.
 func TestSend_NotesAreKnownWithAnIDToo(t *testing.T) {
 	t.Parallel()

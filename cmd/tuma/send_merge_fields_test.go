@@ -9,8 +9,8 @@ import (
 
 const guestList = "First Name;Phone;Points\r\nAmina;0712345678;7\r\nJuma;0712345679;7\r\n;0712345680;7\r\nZuri;0712345681;\r\n"
 
-// newGuests returns a fixture and the function send. That function sends guestList and waits
-// for the campaign's end.
+// newGuests returns a fixture, and the function "send" that sends guestList and waits for the
+// campaign's end.
 func newGuests(t *testing.T) (h *fixture, send func(id, body string, more ...string) (out, errOut string, exit int)) {
 	t.Helper()
 	h = newFixture(t, simulator.Options{Texts: true})

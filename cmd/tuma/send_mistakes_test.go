@@ -62,7 +62,7 @@ func TestSend_OwnNumberIsNotMasked(t *testing.T) {
 	}
 }
 
-// The samples of a dry run and its file of skipped recipients name the lines of the file.
+// The samples of a dry run name the lines of the recipient list.
 func TestSend_DryRunNamesLines(t *testing.T) {
 	t.Parallel()
 	h := newFixture(t, simulator.Options{})

@@ -9,7 +9,7 @@ import (
 )
 
 // textNotes returns notes on a campaign's text. They name the character that makes the message UCS-2
-// and so longer, and the number of segments that --transliterate saves.
+// and therefore longer, and the number of segments that --transliterate saves.
 func textNotes(c producer.Campaign) []string {
 	why, wide := sms.ExplainUCS2(c.Body)
 	t, err := sms.ParseTemplate(c.Body)
@@ -17,9 +17,9 @@ func textNotes(c producer.Campaign) []string {
 		return nil
 	}
 	if len(t.Fields()) > 0 {
-		// The number of segments depends on the recipient's values. So textNotes returns no note if
-		// --transliterate replaces all characters outside GSM-7, or if the text has many such
-		// characters.
+		// The number of segments depends on the recipient's values, so the note does not name the number.
+		// A note is not useful if --transliterate replaces all characters outside GSM-7, or if the text has
+		// many such characters.
 		if why.Untransliterable == 0 && c.Transliterate || why.Count > 3 && why.Count*10 > why.Characters {
 			return nil
 		}

@@ -56,8 +56,8 @@ func (r *hookReceiver) has(text string) bool {
 }
 
 // A `tuma serve` process delivers events to the webhook of its tuma.yaml. If tuma.yaml gets another webhook, the
-// process uses the new webhook without a restart. After a stop, the next process delivers the events of the time
-// between. Each event is delivered once.
+// process uses the new webhook without a restart. After a stop, the next process also delivers the events
+// that happened while `tuma serve` did not run. Each event is delivered once.
 func TestServe_WebhooksOfTheConfiguration(t *testing.T) {
 	t.Parallel()
 	const first, second = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_dHVtYS10dW1hLXR1bWEtdHVtYS10dW1hLXR1bWE="

@@ -86,7 +86,7 @@ func printStatus(w io.Writer, p console.Screen, st producer.Status, now time.Tim
 	figure("  rejected", st.Rejected, true, "")
 	resend := ""
 	if st.OnUnknown == producer.OnUnknownResend {
-		resend = "Tuma submits each of these once more; a recipient may get the message twice"
+		resend = "Tuma submits each of these recipients once more; they may get the message twice"
 	}
 	figure("  unknown", st.Unknown, true, resend)
 	skipped := console.Tally(st.Reasons)
@@ -147,7 +147,8 @@ func addReports(g *console.Table, r *producer.Reports, p console.Screen, now tim
 	}
 }
 
-// deliveryDetail describes the confidence interval of the rate of a sample, or how long the deliveries took.
+// deliveryDetail describes how long the deliveries took. For a sample, it instead describes the confidence interval of
+// the rate of all messages.
 func deliveryDetail(r *producer.Reports) string {
 	if r.Low != nil && r.High != nil {
 		return fmt.Sprintf("of the sample; the rate of all messages is %.1f to %.1f %%, with 95 %% confidence", 100**r.Low, 100**r.High)

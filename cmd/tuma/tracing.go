@@ -24,8 +24,8 @@ func startTracing(ctx context.Context, a *app, cfg *config.Config, command strin
 }
 
 // traceEnqueue starts the span of an enqueue, for a command that ends after the enqueue. If the variable
-// TRACEPARENT names a parent span, the new span is a child of that span. The caller must call the result "end"
-// after the enqueue; this function sends the span.
+// TRACEPARENT names a parent span, the new span is a child of that span. After the enqueue,
+// the caller must call the result "end", which sends the span.
 func traceEnqueue(ctx context.Context, a *app, cfg *config.Config) (traced context.Context, end func(recipients int, again bool, err error), err error) {
 	p, err := startTracing(ctx, a, cfg, "cli", zerolog.Nop())
 	if err != nil {

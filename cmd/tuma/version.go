@@ -80,8 +80,8 @@ func readBuild(info *debug.BuildInfo) build {
 // set a version, release returns the version of the module, or else the commit. If all three are unknown, it
 // returns "devel".
 func (b build) release(linker string) string {
-	// go build marks changes as "+dirty", and git describe as "-dirty". The name that release
-	// returns ends in "-dirty" in both cases.
+	// go build marks changes as "+dirty", and git describe as "-dirty". The method "release"
+	// returns a name that ends in "-dirty" in both cases.
 	module, modified := strings.CutSuffix(b.module, "+dirty")
 	var name string
 	switch {

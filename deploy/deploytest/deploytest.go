@@ -35,7 +35,7 @@ var tuma = sync.OnceValues(func() (string, error) {
 	return release.Binary(context.Background(), "", "", "tuma_no_builtin_redis", dir)
 })
 
-// Main runs the tests of a package and removes the command that they built.
+// Main runs the tests of a package, and removes the tuma command if the tests have built it.
 func Main(m *testing.M) {
 	code := m.Run()
 	if built != "" {

@@ -18,8 +18,8 @@ import (
 
 // machine is the cluster on this machine: its folders, its programs, and the functions that end it.
 type machine struct {
-	// dir is the folder for data, logs and sockets. programs is the folder of the programs that
-	// tools/kubernetes builds.
+	// The field "dir" is the folder for data, logs and sockets. The field "programs" is the folder with
+	// the programs that tools/kubernetes builds.
 	dir, programs string
 	// api is the URL of the API server.
 	api string

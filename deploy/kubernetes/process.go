@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// process is a program in the background. Its output is in a file of the machine's folder logs.
+// process is a program in the background. Its output is in a file in the folder "logs" of the machine.
 type process struct {
 	name string
 	log  string

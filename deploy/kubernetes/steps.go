@@ -227,10 +227,10 @@ func (l *load) desired(ctx context.Context) (int, error) {
 }
 
 // The method "follow" acts like an autoscaler: it sets the number of replicas to the value of the metric. If KEDA runs,
-// follow leaves this to KEDA. It returns when the expected number of workers is ready.
+// the method leaves this to KEDA. The method returns when the expected number of workers is ready.
 func (l *load) follow(ctx context.Context, want int) error {
 	begun, set := time.Now(), 0
-	if err := until(ctx, fmt.Sprintf("the metric and the workers to be %d", want), 3*time.Minute, func() error {
+	if err := until(ctx, fmt.Sprintf("the metric and the number of workers to be %d", want), 3*time.Minute, func() error {
 		n, err := l.desired(ctx)
 		if err != nil {
 			return again("%v", err)

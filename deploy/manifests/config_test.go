@@ -173,7 +173,7 @@ func TestConfig_NoSecretIsKept(t *testing.T) {
 			t.Errorf("%s: the error shows the secret: %v", text, err)
 		}
 	}
-	// The value sets only refer to their secrets. The chart must not have an object of the kind Secret.
+	// The value sets refer to Secrets by name. So the chart must not make an object of the kind Secret.
 	for name, file := range valueSets(t) {
 		for _, o := range mustRender(t, values(t, file)).objects {
 			if o.text("kind") == "Secret" {

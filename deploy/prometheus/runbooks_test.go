@@ -24,9 +24,9 @@ func commands(t *testing.T, file string) (out []string) {
 	return out
 }
 
-// TestRunbooks_CommandsRun runs all commands of each runbook. It has a Redis with the campaigns and the account
-// in these commands, simulated gateways and a worker. A command need not have an effect, but its arguments must
-// be right.
+// TestRunbooks_CommandsRun runs all commands of each runbook. It has simulated gateways, a worker, and a Redis
+// with the campaigns and the account that these commands name. A command need not have an effect, but its arguments
+// must be right.
 func TestRunbooks_CommandsRun(t *testing.T) {
 	t.Parallel()
 	tuma, redis, dir := deploytest.Tuma(t), deploytest.Redis(t, "--appendonly", "yes", "--maxmemory-policy", "noeviction"), t.TempDir()

@@ -167,8 +167,7 @@ func TestRestore(t *testing.T) {
 		t.Errorf("the paused campaign has %d accepted recipients, want %d as in the backup", now, before)
 	}
 
-	// The page warns that after the release, the restored campaign repeats the messages that were sent after the
-	// backup.
+	// As docs/operations.md warns, the restored campaign now repeats the messages that were sent after the backup.
 	in.must(restored, "rate", "at", "default")
 	in.must(restored, "release", "at")
 	in.must(restored, "resume", "c")

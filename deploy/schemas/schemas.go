@@ -16,7 +16,7 @@ type Source struct{ Module, Version, Sum string }
 // KubernetesVersion is the version of the API with which the manifests are checked.
 const KubernetesVersion = "v1.33.4"
 
-// Kubernetes has the OpenAPI documents of the API server in the folder api.
+// Kubernetes is the module whose folder "api" has the OpenAPI documents of the API server.
 var Kubernetes = Source{"k8s.io/kubernetes", KubernetesVersion, "h1:T1d5FLUYm3/KyUeV7YJhKTR980zHCHb7K2xhCSo3lE8="}
 
 // KEDA has the definitions of KEDA's kinds, and its programs.

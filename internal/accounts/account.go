@@ -203,8 +203,8 @@ type accountReading struct {
 }
 
 func (s *Store) account(ctx context.Context, name string) (Account, accountReading, error) {
-	// A worker writes its cards before it enters them in the index. In a cluster the commands run in
-	// any order. So if a card is missing in the first answer, the second answer has it.
+	// A worker writes a card before it enters the card in the index. But in a cluster the commands of one
+	// read run in any order, so a read can find the entry and miss the card. A second read finds the card.
 	a, read, err := s.readAccount(ctx, name)
 	if read.indexed && errors.Is(err, ErrNoAccount) {
 		return s.readAccount(ctx, name)

@@ -34,7 +34,7 @@ type Reports struct {
 	// Mangled is the share of messages whose reports have a changed ID: in upper case, or without the zeros after its
 	// last underscore. Some gateways change IDs in their reports in this way.
 	Mangled float64
-	// If Interim is true, the gateway posts a report that is not final before each final report.
+	// If Interim is true, then before each final report the gateway also posts a report that is not final.
 	Interim bool
 }
 

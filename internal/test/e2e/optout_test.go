@@ -248,8 +248,8 @@ func TestOptOut_WaitsForCallsInFlight(t *testing.T) {
 	f.write("people.txt", strings.Join(people, "\n"))
 	cmd := exec.Command(binary, "--config", f.dir+"/tuma.yaml", "optout", "add", "--file", numbers)
 	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "1 call to 2 of these numbers in flight") || !strings.Contains(string(out), "6 numbers added") {
-		t.Errorf("got error %v: %s, want 1 call to 2 of these numbers in flight and 6 numbers added", err, out)
+	if err != nil || !strings.Contains(string(out), "in flight: 1 call to 2 of these numbers") || !strings.Contains(string(out), "6 numbers added") {
+		t.Errorf("got error %v: %s, want \"in flight: 1 call to 2 of these numbers\" and \"6 numbers added\"", err, out)
 	}
 	if s := f.status("c"); s.Accepted != 2 || s.InFlight.Calls != 0 {
 		t.Errorf("after waiting for the calls in flight: got %+v, want 2 accepted and no call in flight", s)
