@@ -112,7 +112,7 @@ func ping(ctx context.Context, rdb redis.UniversalClient, cfg config.Redis, noFi
 		advice = "this folder has no tuma.yaml: change to the folder that has it, or start Redis, or set its address with TUMA_REDIS_URL"
 	}
 	if strings.Contains(err.Error(), "cluster has no nodes") {
-		advice = "no node of the cluster serves a hash slot; run redis-cli --cluster check for details"
+		advice = "none of the nodes of the cluster serves hash slots; run redis-cli --cluster check for details"
 	}
 	return fmt.Errorf("cannot reach Redis at %s (%s): %w; %s", config.URLWithoutLogin(cfg.URL), cfg.Source, err, advice)
 }

@@ -266,7 +266,7 @@ func serverAccount(acc *config.Account) server.Account {
 }
 
 // appendPolled appends an account to the slice "polled" if `tuma serve` can read the account's inbox at the gateway. The
-// account must have no door for incoming messages.
+// caller must not pass an account that has a door for incoming messages.
 func appendPolled(polled []server.Account, acc *config.Account) []server.Account {
 	if _, ok := acc.Worker.Provider.(providers.InboxReader); !ok || acc.Ready() != nil {
 		return polled

@@ -38,8 +38,8 @@ type request struct {
 // bucket has two fields of the limiter's bucket, in microseconds.
 type bucket struct{ at, booked int64 }
 
-// The method "watch" records the commands of a Redis until the connection closes. It returns as soon as Redis has
-// begun to send its commands.
+// The method "watch" records the commands of a Redis until the connection closes. It returns as soon as Redis
+// has begun to send these commands. The result "end" closes the connection.
 func (t *turns) watch(ctx context.Context, address string) (end func() error, err error) {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", address)

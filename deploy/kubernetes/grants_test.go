@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// The lines have the form of Redis 7.0. They show two grants, a refusal and a foreign script.
+// The lines are output of MONITOR in Redis 7.0. They show two grants, a refusal and a foreign script.
 func TestTurns_CountGrantsAndNotRefusals(t *testing.T) {
 	t.Parallel()
 	seen := &turns{last: map[string]bucket{}}

@@ -40,7 +40,7 @@ type load struct {
 	spans         []span
 }
 
-// span is a time in which one rate was in force and work waited.
+// span is a period in which one rate was in force and the workers always had messages to send.
 type span struct {
 	name       string
 	start, end time.Time

@@ -132,8 +132,8 @@ func loseReplica(t *testing.T, r *faultRig) {
 	replica.Stop(t, syscall.SIGTERM)
 }
 
-// orphan deletes the queues while 30 campaigns wait for a worker. Then the sweeper of the other worker has to queue the
-// work of these campaigns again.
+// orphan stops the worker of kobo-main, enqueues 30 campaigns for kobo-main and deletes the queues. Then the sweeper of
+// the worker of at-main has to queue the work of these campaigns again.
 func orphan(t *testing.T, r *faultRig) {
 	r.kobo.Stop(t, syscall.SIGTERM)
 	for i := range 30 {

@@ -15,8 +15,8 @@ import (
 	"github.com/tuma-sms/tuma/deploy/deploytest"
 )
 
-// installation is a Tuma whose parts run as processes. It has the sandbox, and commands with the configuration of
-// a folder.
+// installation is a Tuma whose parts run as processes. All commands use the tuma.yaml of the
+// folder "dir". The field "sandbox" is the address of the sandbox.
 type installation struct {
 	t            *testing.T
 	dir, sandbox string

@@ -39,8 +39,8 @@ type Account struct {
 	Bad int
 	// InForceBy is the name of the worker whose card is in force. It may be empty. InForceSince
 	// is the time at which the card last changed. Differences lists the settings of live workers
-	// that differ from the settings in force. Only All adds the differences in the settings that
-	// all accounts share.
+	// that differ from the settings in force. Only the method "All" adds the differences in the
+	// settings that all accounts share.
 	InForceBy    string
 	InForceSince time.Time
 	Differences  []Difference
@@ -115,7 +115,8 @@ func (s *Store) EndProbe(ctx context.Context, account string) error {
 	return nil
 }
 
-// Withdraw removes the records that the worker serves the account. Redis keeps the card until the retention is over.
+// Withdraw records that the worker does not serve the account any more. Redis keeps the card until the retention is
+// over.
 func (s *Store) Withdraw(ctx context.Context, worker, account string) error {
 	if err := s.rdb.HDel(ctx, Key(account), workerField+worker, "r:"+worker, "l:"+worker).Err(); err != nil {
 		return fmt.Errorf("withdraw account %s: %w", account, err)
