@@ -26,7 +26,7 @@ func reportsLine(acc *config.Account) (line string, collected bool) {
 	case acc.Polled:
 		return acc.Name + ": off, because the account has \"reports: off\"", false
 	case lasts > 0 && acc.HasCallbackKey:
-		return fmt.Sprintf("%s: by callback, waits %s", acc.Name, console.FormatDuration(lasts)), true
+		return fmt.Sprintf("%s: by callback, waits %s for a report", acc.Name, console.FormatDuration(lasts)), true
 	case lasts > 0:
 		return acc.Name + ": not collected: set callback_secret", false
 	case acc.Info.DLRNamesRecipient && acc.HasCallbackKey:

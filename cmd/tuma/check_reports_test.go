@@ -32,7 +32,7 @@ accounts:
 	var got strings.Builder
 	checkReports(cfg.Accounts, func(format string, args ...any) { fmt.Fprintf(&got, format+"\n", args...) })
 	want := map[string]string{
-		"at:":       "ok  at: by callback, waits 24h00m",
+		"at:":       "ok  at: by callback, waits 24h00m for a report",
 		"at-plain:": "-   at-plain: off; callback_secret turns them on",
 		"at-off:":   "-   at-off: off, because the account has \"reports: off\"",
 		"kobo:":     "ok  kobo: tuma serve asks for sample:1000, rate 5/s, waits 3d00h",
