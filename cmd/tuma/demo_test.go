@@ -90,7 +90,7 @@ func TestDemo_InterruptRemovesItsFiles(t *testing.T) {
 	go func() { done <- cmd.Wait() }()
 	select {
 	case err := <-done:
-		if err == nil || cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(said.String(), "demo: interrupted; all its files and processes are removed") {
+		if err == nil || cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(said.String(), "demo: interrupted; its processes have ended, and its files are removed") {
 			t.Errorf("after the interrupt: got error %v and output\n%s\nwant exit 1 and a note that all files and processes are removed", err, said)
 		}
 	case <-time.After(30 * time.Second):

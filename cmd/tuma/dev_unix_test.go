@@ -134,7 +134,7 @@ func TestDev_UsesAChangedConfiguration(t *testing.T) {
 		t.Errorf("tuma dev changed tuma.yaml to\n%s", got)
 	}
 	for _, c := range []struct{ change, want string }{
-		{"--country=NG", "--country: tuma.yaml has default_country: KE: change the country in that file"},
+		{"--country=NG", "--country: the file tuma.yaml has default_country: KE: change the country in this file"},
 		{"--country=Kenya", "--country: unknown country"},
 		{"--redis-port=" + r.sandbox, "must differ"},
 		{"--sandbox-port=70000", "--sandbox-port: 70000 must be 1 to 65535"},

@@ -16,8 +16,8 @@
 -- The counter is the field 'refused'. breaker.lua removes it when a call is accepted. release.lua removes it when a
 -- hold is lifted by hand. Until it is removed, at most 'most' recipients of bulk campaigns are rejected, whatever the
 -- number of workers and of calls in flight. The script grants and counts all recipients of a transactional campaign.
--- It grants and counts none of a bulk call that was claimed before the last release. A release means that the account
--- has been set up meanwhile, so the recipients of that call are tried again.
+-- It does not grant or count the recipients of a bulk call that was claimed before the last release. A release means
+-- that the account has been set up meanwhile, so the recipients of that call are tried again.
 -- A repeated run after a lost answer counts the recipients twice, so fewer recipients are rejected before the hold.
 local recipients, bulk, claimed_at, code, proven_for, most, first_back_off, longest_back_off, jitter = unpack(ARGV)
 local A = KEYS[1]

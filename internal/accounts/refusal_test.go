@@ -25,7 +25,7 @@ func (r *rig) openFor(class campaign.Class) Check {
 	return l
 }
 
-// Four workers with eight slots each report at once. Exactly MaxRefusals recipients may be
+// Four workers, each with eight slots, report at once. Exactly MaxRefusals recipients may be
 // rejected, whatever the sizes of the calls are.
 func TestRefusal_ConcurrentCallsShareOneLimit(t *testing.T) {
 	t.Parallel()

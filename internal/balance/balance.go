@@ -1,5 +1,5 @@
-// Package balance reads the credit of gateway accounts from their gateways, and stores it on the
-// account cards in Redis.
+// Package balance reads the credit of gateway accounts from their gateways, and stores it in
+// the records of the accounts in Redis.
 package balance
 
 import (
@@ -39,7 +39,7 @@ type Balances struct {
 }
 
 // Ask requests the balance of the account with the given name from its gateway, stores the balance
-// on the account card, and returns the balance as text. If the gateway cannot report a balance, or
+// in the account's record in Redis, and returns the balance as text. If the gateway cannot report a balance, or
 // the request fails, Ask returns "". It logs the error of a failed request.
 func (b *Balances) Ask(ctx context.Context, account string, p providers.Provider) string {
 	can, ok := p.(providers.Balancer)
@@ -57,7 +57,7 @@ func (b *Balances) Ask(ctx context.Context, account string, p providers.Provider
 	return Text(got.Amount)
 }
 
-// Store stores a balance on the account card. It logs an error of Redis.
+// Store stores a balance in the account's record in Redis. It logs an error of Redis.
 func (b *Balances) Store(ctx context.Context, account string, x providers.Balance) {
 	shown := Text(x.Amount)
 	if x.Currency != "" {

@@ -58,7 +58,7 @@ func (x *Reports) Note(ctx context.Context, reports []tracking.Applied) {
 		if err != nil {
 			level = outage.Level(err, zerolog.ErrorLevel)
 		}
-		x.log.WithLevel(level).Err(err).Str("campaign", r.Campaign).Int("new", added).Msg("suppression list: add numbers that delivery reports call blacklisted")
+		x.log.WithLevel(level).Err(err).Str("campaign", r.Campaign).Int("new", added).Msg("delivery reports call numbers blacklisted: adding them to the suppression list")
 	}
 }
 
@@ -104,9 +104,9 @@ func (x *Reports) note(ctx context.Context, r tracking.Applied) (added int, err 
 
 // ofReport returns the numbers that can be added to a suppression list now, and the name of this
 // list. A delivered message proves that the sender ID works, like an accepted recipient in the answer
-// to a call. Reports and answers to calls count the blacklisted recipients in a row separately. A gateway
-// that queues messages accepts each recipient first, and reports later that the recipient is blacklisted.
-// With one common count, the accepted recipients would set the count to 0 again and again.
+// to a call. Reports have one count of blacklisted recipients in a row, and answers to calls have another
+// count. A gateway that queues messages accepts each recipient first, and reports later that the recipient is
+// blacklisted. With one common count, the accepted recipients would set the count to 0 again and again.
 func (x *Reports) ofReport(account, sender string, bySender bool, d providers.DLR) (list string, proven []optout.Entry) {
 	list = campaign.AllSenders
 	if bySender {

@@ -40,7 +40,7 @@ type progressStep struct {
 const (
 	// estimateSpan is the time that the measured speed covers.
 	estimateSpan = 10 * time.Second
-	// smoothing is the time after which the estimate has followed two thirds of a change.
+	// smoothing is the time in which the estimated end moves two thirds of the way to a new value.
 	smoothing = 5 * time.Second
 	// slowBelow and fastAbove are shares of the accounts' rate. A campaign becomes slow when its speed
 	// is below slowBelow, and stays slow until its speed is above fastAbove.

@@ -11,7 +11,7 @@ import (
 type run struct {
 	total    int
 	rate     float64                   // the sum of the accounts' rates, in messages a second; 0 if the rate is unlimited
-	ended    func(seconds float64) int // how many messages have ended at this time after the start
+	ended    func(seconds float64) int // how many messages have ended within this number of seconds after the start
 	blocked  func(seconds float64) bool
 	length   float64 // in seconds
 	settling float64 // seconds from the start after which the error must be within the maximum

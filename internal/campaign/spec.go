@@ -157,8 +157,8 @@ func (s Spec) ShortBody() string {
 	return short
 }
 
-// MessageCap returns how many messages of a plain campaign may be planned; 0 means no cap. For a
-// cap on segments, each message counts as many segments as the body has.
+// MessageCap returns how many messages of a plain campaign may be planned; 0 means no cap. It
+// divides a cap on segments by the number of segments of the body.
 func (s Spec) MessageCap() int {
 	most := s.MaxMessages
 	if s.MaxSegments > 0 {

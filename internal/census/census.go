@@ -140,7 +140,7 @@ func (s *Store) Loads(ctx context.Context, now time.Time) (map[string]Load, erro
 	}
 	if len(old) > 0 {
 		if err := s.rdb.HDel(ctx, loadKey, old...).Err(); err != nil {
-			return nil, fmt.Errorf("remove loads of old workers: %w", err)
+			return nil, fmt.Errorf("remove outdated worker loads: %w", err)
 		}
 	}
 	return out, nil

@@ -126,7 +126,7 @@ func (r *reader) account(name string, e entry) *Account {
 		keys[key] = func(e entry) {
 			field := strings.TrimSuffix(key, "_file")
 			if other, twice := given[field]; twice {
-				r.fail(e, "is already set in line %d; keep only one of them", other.line)
+				r.fail(e, "is already set in line %d; remove one of the two settings", other.line)
 				return
 			}
 			given[field] = e

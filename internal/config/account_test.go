@@ -84,7 +84,7 @@ func TestConfig_MistakesInTheLoginOfANewGateway(t *testing.T) {
 		"another provider's field": {account + "    username: x\n", "t.yaml:7: accounts.new.username: unknown key; known keys: account_sid, account_sid_file, allow_http, base_url, burst, callback_secret, callback_secret_file, client_id, client_id_file, client_secret, client_secret_file, concurrency, "},
 		"its field at kobo":        {koboAccount + "    client_id: x\n", "t.yaml:6: accounts.k.client_id: unknown key; known keys: allow_http, "},
 		"no file":                  {account + "    region_file: x\n", "t.yaml:7: accounts.new.region_file: unknown key; known keys: account_sid"},
-		"given twice":              {account + "    client_id_file: x\n", "t.yaml:7: accounts.new.client_id_file: is already set in line 4; keep only one of them"},
+		"given twice":              {account + "    client_id_file: x\n", "t.yaml:7: accounts.new.client_id_file: is already set in line 4; remove one of the two settings"},
 		"a list":                   {strings.Replace(account, ": p", ": [p]", 1), "t.yaml:6: accounts.new.client_secret: must be a single value; put it in quotes if it begins with a special character"},
 		"no provider":              {"accounts:\n  new:\n    client_id: u\n    user: u\n", "t.yaml:2: accounts.new.provider: is missing; providers: kobo, textconnect, africastalking, qserve, connectmedia, madeup"},
 	} {

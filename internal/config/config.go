@@ -152,7 +152,7 @@ func parseKinds(kinds []providers.Kind, file string, text []byte, lookup func(st
 	}
 	r.checkTLS(&c.Redis)
 	if len(r.problems) > 0 {
-		// The configuration cannot be used. So also report the missing values of accounts.
+		// Also report the values that accounts and webhooks lack, so that the error has all problems.
 		for _, acc := range c.Accounts {
 			r.problems = append(r.problems, acc.missing...)
 		}

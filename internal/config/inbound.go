@@ -47,7 +47,7 @@ func (r *reader) inbound(e entry, target *Inbound) {
 	})
 	for _, word := range target.Words.Start {
 		if slices.ContainsFunc(target.Words.Stop, func(s string) bool { return inbox.Bare(s) == inbox.Bare(word) }) {
-			r.fail(e, "%.80q is an opt-out word and an opt-in word: keep one of them", word)
+			r.fail(e, "%.80q is an opt-out word and an opt-in word: remove it from one of the two lists", word)
 		}
 	}
 }

@@ -161,7 +161,7 @@ var redisURLForms = map[string]string{
 }
 
 // Opener returns a new client. The parameter "connections" is the size of the client's pool, unless the URL sets
-// pool_size. 0 means the default of go-redis. The settings t apply to an encrypted connection.
+// pool_size. The size 0 means the default of go-redis. The parameter "t" has the settings of an encrypted connection.
 type Opener func(connections int, t TLS) redis.UniversalClient
 
 // ParseRedis parses a Redis URL:
@@ -204,7 +204,7 @@ func ParseRedis(text string) (Opener, error) {
 }
 
 // openMark searches a Redis URL without its scheme for a # or a ? that belongs to the password and must be
-// escaped. It returns the words for this character in an error message, or "" if the URL has no such character.
+// escaped. It returns the text that names this character in an error message, or "" if the URL has no such character.
 // A # always belongs to the password, because a Redis URL has no fragment. A ? belongs to the password if an @
 // follows it and no @ precedes it, because options begin only after the login and the hosts.
 func openMark(rest string) string {

@@ -27,7 +27,7 @@ func (r *reader) reports(e entry, target *string) {
 	case worker.SampleSize(text) > 0:
 		*target = text
 	case strings.HasPrefix(text, worker.ReportsSample):
-		r.fail(e, "%s must be sample: and a number from 1 to %d", show(e), worker.MaxReportSample)
+		r.fail(e, "%s must be \"sample:\" followed by a number from 1 to %d", show(e), worker.MaxReportSample)
 	default:
 		r.oneOf(e, target, worker.ReportsAll, worker.ReportsOff, defaultSample)
 	}
@@ -64,8 +64,8 @@ func (r *reader) settleReports(acc *Account, e entry, given map[string]entry, pr
 	case w.Reports == "":
 		w.Reports = worker.ReportsOff
 	case w.Reports == worker.ReportsAll && !can && acc.Info.Name != "":
-		r.fail(at, "provider %s has no delivery reports that Tuma can match; use off", acc.Info.Name)
+		r.fail(at, "provider %s has no delivery reports that Tuma can match; write \"off\"", acc.Info.Name)
 	case worker.SampleSize(w.Reports) > 0 && !polled && acc.Info.Name != "":
-		r.fail(at, "Tuma takes samples only from gateways that it asks for reports, and it does not ask %s; use all or off", acc.Info.Name)
+		r.fail(at, "Tuma takes samples only from gateways that it asks for reports, and it does not ask %s; write \"all\" or \"off\"", acc.Info.Name)
 	}
 }

@@ -53,13 +53,13 @@ func TestReports_DefaultOfEachGateway(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		qs + "    reports: all\n":          "t.yaml:6: accounts.a.reports: provider qserve has no delivery reports that Tuma can match; use off",
-		cm + "    reports: all\n":          "t.yaml:6: accounts.a.reports: provider connectmedia has no delivery reports that Tuma can match; use off",
+		qs + "    reports: all\n":          "t.yaml:6: accounts.a.reports: provider qserve has no delivery reports that Tuma can match; write \"off\"",
+		cm + "    reports: all\n":          "t.yaml:6: accounts.a.reports: provider connectmedia has no delivery reports that Tuma can match; write \"off\"",
 		kobo + "    report_rate: 0\n":      "t.yaml:6: accounts.a.report_rate: \"0\" must be a rate from 1/m to 1000/s; to ask for no delivery reports, set reports: off",
 		kobo + "    report_rate: 1001/s\n": "must be a rate from 1/m to 1000/s",
 		kobo + "    report_rate: fast\n":   "\"fast\" must be a rate such as 50/s or 600/m",
-		at + "    reports: sample:1000\n":  "t.yaml:6: accounts.a.reports: Tuma takes samples only from gateways that it asks for reports, and it does not ask africastalking; use all or off",
-		kobo + "    reports: sample:0\n":   "t.yaml:6: accounts.a.reports: \"sample:0\" must be sample: and a number from 1 to 1000000",
+		at + "    reports: sample:1000\n":  "t.yaml:6: accounts.a.reports: Tuma takes samples only from gateways that it asks for reports, and it does not ask africastalking; write \"all\" or \"off\"",
+		kobo + "    reports: sample:0\n":   "t.yaml:6: accounts.a.reports: \"sample:0\" must be \"sample:\" followed by a number from 1 to 1000000",
 		at + "    reports: some\n":         "must be all, off or sample:1000",
 		at + "    report_for: 9d\n":        "must be from 1m0s to 168h0m0s",
 	} {

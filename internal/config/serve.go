@@ -28,7 +28,7 @@ func (r *reader) serve(e entry, target *Serve) {
 	})
 }
 
-// publicURL reads a URL without query, fragment and login.
+// publicURL reads a URL. A query, a fragment or a login in the URL is a mistake.
 func (r *reader) publicURL(e entry, target *string) {
 	text, ok := r.text(e)
 	if !ok {

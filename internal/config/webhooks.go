@@ -36,7 +36,7 @@ func (r *reader) webhook(name string, e entry) webhook.Endpoint {
 	secret := func(read func(entry, *string)) func(entry) {
 		return func(e entry) {
 			if first, twice := given["secret"]; twice {
-				r.fail(e, "is already set in line %d; keep only one of them", first.line)
+				r.fail(e, "is already set in line %d; remove one of the two settings", first.line)
 				return
 			}
 			given["secret"] = e

@@ -91,7 +91,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	case err == nil, errors.Is(err, errFailed):
 		return err
 	case errors.Is(ctx.Err(), context.Canceled):
-		return errors.New("demo: interrupted; all its files and processes are removed")
+		return errors.New("demo: interrupted; its processes have ended, and its files are removed")
 	case ctx.Err() != nil:
 		return d.withWorkerLogs(fmt.Errorf("demo: not finished after %s: %w", Timeout, err))
 	default:
@@ -223,7 +223,7 @@ func (d *demo) awaitWorkers(ctx context.Context, client *producer.Client) error 
 	}
 }
 
-// The function "list" returns the recipient list of the demo, which is in recipientsCSV.
+// The function "list" returns the recipient list of the demo. The recipients are in recipientsCSV.
 func list() *recipients.List {
 	return recipients.New(bytes.NewReader(recipientsCSV), int64(len(recipientsCSV)), recipients.Options{Name: "recipients.csv"})
 }

@@ -95,7 +95,7 @@ func (d *demo) verdict(st producer.Status, gateway simulator.Stats, lost, strang
 	}
 	sum := st.Pending + st.Accepted + st.Delivered + st.Undelivered + st.Rejected + st.Unknown + st.Skipped
 	wrong(gateway.Duplicates > 0, "%d messages were sent twice", gateway.Duplicates)
-	wrong(gateway.Conflicts > 0, "%d idempotency keys were used for two different calls", gateway.Conflicts)
+	wrong(gateway.Conflicts > 0, "%d calls had the idempotency key of an earlier call with other contents", gateway.Conflicts)
 	wrong(lost > 0, "%d recipients did not get the message", lost)
 	wrong(strangers > 0, "%d numbers that are not in the list got a message", strangers)
 	wrong(sum != st.Total || st.Pending > 0, "of %d recipients only %d have a final status", st.Total, sum-st.Pending)

@@ -44,7 +44,7 @@ func TestArrivals_ShowsTheFirstMessagesAndCountsTheOthers(t *testing.T) {
 		t.Errorf("show printed\n%swant two lines of 79 characters without control characters\n%s", got, want)
 	}
 
-	// A long burst prints 10 messages, and its count after countEvery and at its end.
+	// Of a long burst, 10 messages are printed. The count of its messages is printed after countEvery and at its end.
 	for range 12 {
 		now = now.Add(500 * time.Millisecond)
 		call(100, 500, "Hi")

@@ -59,7 +59,7 @@ func (e *environment) findConfig() (setting, error) {
 	}
 	s.export = true
 	if why := e.foreign(s.config); why != "" {
-		return setting{}, fmt.Errorf("%w: %s: delete this file, and dev writes a new one", ErrUsage, why)
+		return setting{}, fmt.Errorf("%w: %s: delete this file, and tuma dev writes a new one", ErrUsage, why)
 	}
 	return s, e.checkCountry(s)
 }
@@ -74,7 +74,7 @@ func (e *environment) checkCountry(s setting) error {
 	if s.config.Country != "" {
 		has = "has default_country: " + s.config.Country
 	}
-	return fmt.Errorf("%w: --country: %s %s: change the country in that file", ErrUsage, s.config.File, has)
+	return fmt.Errorf("%w: --country: the file %s %s: change the country in this file", ErrUsage, s.config.File, has)
 }
 
 // openConfig reads a configuration, or writes it if the file does not exist.

@@ -41,8 +41,8 @@ type Account struct {
 	health  health
 	limits  atomic.Pointer[limits]
 	gateway atomic.Pointer[Gateway]
-	// failedCalls, unusedClaims and failedLookups count, for log lines, calls that failed, claims
-	// that could not be used, and failed look-ups.
+	// These counts are for log lines. They count failed calls, claims that could not be used, and
+	// failed look-ups.
 	failedCalls, unusedClaims, failedLookups failures
 }
 
@@ -149,8 +149,8 @@ func (a *Account) lease() time.Duration { return a.Timeout + LeaseMargin }
 // can be matched with them. The caller settles the call after that.
 func (b *batch) noteSent(ctx context.Context, c *ledger.Claim, records []campaign.Record) error {
 	// Note the IDs for the index before Tracker records them. If Tracker recorded them first, and the worker
-	// or Redis died before the index has them, the message would look like a message of another call. Then no
-	// report could prove it.
+	// or Redis died before the index has them, the message would look like a message of another call. Then
+	// Tuma could not match the message's delivery report with its recipient.
 	if b.acc.Reports != nil {
 		if err := b.acc.Reports.Note(ctx, c, records, b.camp.Total); err != nil {
 			return err

@@ -105,7 +105,7 @@ func (s *Sender) excludeOptOuts(ctx context.Context, b *batch, g *ledger.Generat
 	}
 	out, err := s.Ledger.Narrow(ctx, b.id, script.NewToken(), b.name, g, gone, s.Shares.OpenBatchLimit(ctx, b.acc.Name))
 	if errors.Is(err, ledger.ErrCanary) {
-		return "", false, nil // the ledger also refuses the claim: the canary has not ended, or the opt-outs were not applied
+		return "", false, nil // the ledger will refuse the claim too, because the canary has not ended or because the opt-outs were not applied
 	}
 	if err != nil {
 		return "", false, err

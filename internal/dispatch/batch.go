@@ -51,7 +51,7 @@ type batch struct {
 }
 
 // chainFor is how long a slot may continue with further batches of one campaign. After that time
-// the slot takes its next wake-up from the queue, which may belong to another campaign.
+// the slot takes a wake-up from the queue. This wake-up may belong to another campaign.
 const chainFor = time.Second
 
 // newSlot returns a slot for a wake-up of the campaign with the given ID.
@@ -135,8 +135,8 @@ func (s *slot) follow(wakes []ledger.Wake, stop *drain.Signals) []ledger.Wake {
 
 // The method "resends" reports whether a recipient with an unknown outcome is submitted once more.
 // This is a setting of the plan snapshot. At a gateway with idempotency keys the result is always
-// false. There the worker repeats the call under the same key. That is safe, and it reveals the
-// outcome.
+// false. There the worker repeats the call under the same key. The repeated call is safe, and its answer
+// has the outcome.
 func (s *slot) resends() bool {
 	n := planning.AccountNumber(s.camp.Snapshot, s.acc.Name)
 	return n >= 0 && s.camp.Snapshot.Accounts[n].Resend && s.acc.Info.KeyTTL == 0

@@ -96,7 +96,7 @@ func (s *Sender) releaseUnused(ctx context.Context, b *batch, c *ledger.Claim, r
 	ahead := time.Until(r.turn)
 	level, n := zerolog.DebugLevel, 1
 	// A new connection during the claim is usually harmless, because the pool also makes a
-	// connection when it grows. Only other reasons are worth a warning.
+	// connection when it grows. Log a warning only if the claim is released for another reason.
 	if !errors.Is(why, errSuspect) && !outage.Away(why) {
 		level, n = b.acc.unusedClaims.count(time.Now())
 	}

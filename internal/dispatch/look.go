@@ -39,8 +39,8 @@ func (s *Sender) look(ctx context.Context, b *batch) (*ledger.Work, error) {
 		return nil, &ledger.Unreadable{Campaign: b.id, Record: "b" + b.name, Err: errNoBodies} // the batch must not be sent without its bodies, because recipients would get the template itself
 	}
 	if work.Stopped {
-		// Delete the generations that were never submitted. Their claims would be refused, but each of
-		// them would first wait for a turn at the limiter.
+		// Delete the generations that were never submitted. The ledger would refuse their claims, but
+		// only after each generation has waited for a turn at the limiter.
 		work.Open = slices.DeleteFunc(work.Open, func(g *ledger.Generation) bool { return g.Ready })
 	}
 	if left, err := s.quarantineUnreadable(ctx, b, work); err != nil || left {

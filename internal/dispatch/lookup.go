@@ -57,7 +57,9 @@ func (s *Sender) lookUp(ctx context.Context, b *batch, g *ledger.Generation, req
 		}
 		return out, err
 	}
-	if len(found) > 0 { // if Redis loses the claim, another worker may settle the recipients as unknown; a replay of this settle corrects that
+	// If Redis loses the claim, another worker may settle these recipients as unknown. The replay then runs the function
+	// "write" again, which corrects their outcome.
+	if len(found) > 0 {
 		s.Guard.Remember(len(g.To), func(ctx context.Context) error {
 			_, err := write(ctx)
 			return err

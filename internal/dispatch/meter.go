@@ -31,7 +31,7 @@ type Meter interface {
 const (
 	ResultOK        = "ok" // at least one recipient was accepted
 	ResultRejected  = "rejected"
-	ResultRetryable = "retryable" // the recipients were certainly not sent, and may be sent later
+	ResultRetryable = "retryable" // the messages were certainly not sent, and may be sent later
 	ResultUnknown   = "unknown"   // the gateway may have taken the call
 )
 

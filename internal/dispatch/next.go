@@ -64,7 +64,8 @@ type chosen struct {
 	otherwise outcome
 }
 
-// The method "next" chooses the next generation of the pass that is due.
+// The method "next" goes through the open generations of the pass. It postpones each generation that is
+// due later, and chooses the first generation that is due now.
 func (s *Sender) next(ctx context.Context, b *batch, p *pass) (chosen, error) {
 	for len(p.open) > 0 {
 		g := p.open[0]
@@ -121,8 +122,8 @@ func (s *Sender) sliceOver(ctx context.Context, b *batch) (bool, error) {
 }
 
 // followUp is the result of settleAndClaimNext. The field "settled" is true if the settle was written.
-// The field "next" is the next call, if that call was claimed. If the field "unused" is not nil, this
-// claim may exist in Redis and must be released after the settle.
+// The field "next" is the next call, if that call was claimed. The field "unused", if not nil, is a claim
+// that Redis may have granted. The slot must release this claim after the settle.
 type followUp struct {
 	settled bool
 	next    *submission

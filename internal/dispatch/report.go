@@ -48,7 +48,7 @@ func (r reports) report(b *batch, c *ledger.Claim, g *ledger.Generation, v verdi
 		r.noteSuccess(acc, c.At)
 		return
 	}
-	r.flush(acc) // report earlier successes first, so that events keep their order
+	r.flush(acc) // report the earlier successful calls first, so that the account gets the results in their order
 	acc.health.forget()
 	call := accounts.CallReport{Outcome: v.Outcome, Claimed: c.At, Reason: v.Reason, Code: v.Code, Jitter: rand.Float64()}
 	if v.Outcome == campaign.CallHold && v.Reason == string(providers.CauseCredit) {

@@ -80,7 +80,7 @@ func TestPage_ReportsThatRedisHasLostEvents(t *testing.T) {
 	t.Parallel()
 	s, rdb := newStream(t, 0)
 	add(t, s, 0, 3)
-	cursor := "9999999999999-5" // an event of a Redis that was restored from an older copy
+	cursor := "9999999999999-5" // the cursor of an event that was newer than the copy from which Redis was restored
 	var lost *LostError
 	if _, err := s.Page(t.Context(), cursor, 10); !errors.As(err, &lost) {
 		t.Fatalf("page after the newest event: %v; want a LostError", err)

@@ -64,8 +64,8 @@ type Result struct {
 // maxNamed is the maximum length of each list of campaigns in a Result.
 const maxNamed = 1000
 
-// maxPasses is how often the same campaign is searched again, because one search may not return all recipients that
-// have the number.
+// maxPasses is the maximum number of searches of one campaign. A campaign is searched again because one search does
+// not always find all recipients with the number.
 const maxPasses = 1000
 
 // Number removes a number. A repeated call is harmless. If Number returns an error, the result lists the data that

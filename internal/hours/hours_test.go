@@ -184,7 +184,7 @@ func FuzzSpans(f *testing.F) {
 		h := hours.Hours{From: time.Duration(from) * time.Minute, To: time.Duration(to) * time.Minute}
 		w, err := hours.In(country, h)
 		if err != nil {
-			return // at no moment, all time zones of the country are within the hours
+			return // the time zones of the country are never all within the hours at the same moment
 		}
 		var zones []*time.Location
 		for name := range strings.FieldsSeq(places[country]) {

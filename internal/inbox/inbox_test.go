@@ -197,7 +197,7 @@ func TestTake_OptInThatArrivesLateKeepsALaterOptOut(t *testing.T) {
 	r := newRig(t, 0, 0)
 	const m = sms.MSISDN(254711000001)
 	now := time.Now().UTC().Truncate(time.Minute)
-	stops := []time.Duration{-3 * time.Hour, -time.Hour, -2 * time.Hour} // the last opt-out arrives late too
+	stops := []time.Duration{-3 * time.Hour, -time.Hour, -2 * time.Hour} // the opt-out that arrives last was sent before the second one
 	for _, ago := range stops {
 		_, err := r.lists.Add(t.Context(), "ACME", []optout.Entry{{MSISDN: m, Origin: optout.OriginKeyword, At: now.Add(ago)}}, true)
 		r.ok(err)

@@ -16,7 +16,7 @@ import (
 
 // OptIn names the entry of a suppression list that a message with an opt-in word removes.
 type OptIn struct {
-	// List is the suppression list, by optout.ListOf.
+	// List is the name of the suppression list, as optout.ListOf returns it.
 	List string
 	// Number is the sender of the message.
 	Number sms.MSISDN

@@ -10,7 +10,7 @@
 --   list     suppression list to which an opt-in applies; empty for other messages
 --   field    field of the sender in the bucket
 --   origin   number of the origin that an opt-in may remove
---   newest   maximum value of an entry that the opt-in may remove
+--   newest   the opt-in does not remove an entry whose value is higher; the value contains the time of the opt-out
 -- Returns {'new' or 'repeated', cursor of a new message}
 local id, message, keep, max, list, field, origin, newest = unpack(ARGV)
 local time = redis.call('TIME')

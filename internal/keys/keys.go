@@ -172,7 +172,7 @@ func (k *Key) check(now time.Time) error {
 		wrong("name", "name must have 1 to 64 bytes without control characters")
 	}
 	if len(k.Scopes) == 0 {
-		wrong("scopes", "scopes must be some of read, send and admin")
+		wrong("scopes", "scopes must have one or more of the scopes read, send and admin")
 	}
 	for _, x := range k.Scopes {
 		if !slices.Contains(Scopes, x) {

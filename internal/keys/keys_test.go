@@ -223,7 +223,7 @@ func TestVerify_InvalidKeysTakeTheSameSteps(t *testing.T) {
 	rdb.AddHook(&commands)
 	took := map[string][]time.Duration{}
 	for range 300 {
-		for name, secret := range invalid { // the secrets take turns, so that noise affects all of them equally
+		for name, secret := range invalid { // test the secrets in turn, so that a slow moment of the machine affects all of them equally
 			commands.names = nil
 			began := time.Now()
 			_, err := s.Verify(t.Context(), secret)

@@ -43,8 +43,8 @@ func (s *Store) Take(ctx context.Context, k Key, requests, messages int) error {
 	return s.take(ctx, k, takeArgs{Token: script.NewToken(), Messages: messages, Daily: k.Daily, Requests: requests, PerSecond: k.PerSecond})
 }
 
-// Correct adds messages to today's count. It may exceed the daily limit of the key, because the messages are
-// already enqueued. If the parameter "messages" is negative, Correct lowers the count.
+// Correct adds messages to today's count. The new count may exceed the daily limit of the key, because the messages
+// are already enqueued. If the parameter "messages" is negative, Correct lowers the count.
 func (s *Store) Correct(ctx context.Context, k Key, messages int) error {
 	if messages == 0 || k.Daily == 0 {
 		return nil

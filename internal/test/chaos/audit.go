@@ -175,7 +175,7 @@ func (a *audit) finish(b gatewayCounts) {
 		a.breach("it counts %d duplicates", b.duplicates)
 	}
 	if b.conflicts > 0 {
-		a.breach("%d idempotency keys were used for two different calls", b.conflicts)
+		a.breach("%d calls had the idempotency key of an earlier call with other contents", b.conflicts)
 	}
 	if len(a.unknownCalls) > b.broken {
 		a.breach("%d calls are unknown though nothing was killed or stopped; the gateway broke only %d", len(a.unknownCalls), b.broken)
