@@ -1,5 +1,5 @@
-// Package audit records changes and their callers. The records are in a bounded stream in Redis, which
-// `tuma audit` and the HTTP API read.
+// Package audit records changes and their callers in a bounded stream in Redis. `tuma audit` and the HTTP
+// API read this stream.
 package audit
 
 import (

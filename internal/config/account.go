@@ -36,7 +36,8 @@ type Account struct {
 	// HasCallbackKey is true if the configuration has a key for callback secrets, even if its value is
 	// missing.
 	HasCallbackKey bool
-	// NamesCallback is true if each call names the URL to which the gateway posts its delivery reports (Worker.CallbackURL).
+	// NamesCallback is true if each call names the URL to which the gateway posts the delivery reports of this call
+	// (Worker.CallbackURL).
 	NamesCallback bool
 	callbackURL   entry
 	// Polled is true if `tuma serve` asks the gateway for delivery reports, because the gateway does not post its

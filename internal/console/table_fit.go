@@ -24,8 +24,8 @@ const (
 //
 // If the table is too wide, Fit makes its columns of text narrower by breaking their cells between
 // words into several lines. If that is not enough, it leaves out the columns in Drop. If that is
-// not enough, it cuts the middle out of words, as in "sale-2…-west". It never shortens numbers,
-// which are the columns in Right.
+// not enough, it cuts the middle out of words, as in "sale-2…-west". It never shortens a cell of
+// the columns in Right, because these columns have numbers.
 //
 // Fit returns false if the table is still too wide. Then the returned table has one line for each
 // cell, and the caller must print it with Plain.

@@ -99,7 +99,7 @@ func (d *demo) verdict(st producer.Status, gateway simulator.Stats, lost, strang
 	wrong(lost > 0, "%d recipients did not get the message", lost)
 	wrong(strangers > 0, "%d numbers that are not in the list got a message", strangers)
 	wrong(sum != st.Total || st.Pending > 0, "of %d recipients only %d have a final status", st.Total, sum-st.Pending)
-	wrong(int64(st.Accepted) != gateway.Accepted, "the ledger counts %d accepted, the gateway %d", st.Accepted, gateway.Accepted)
+	wrong(int64(st.Accepted) != gateway.Accepted, "the ledger counts %d accepted messages, but the gateway counts %d", st.Accepted, gateway.Accepted)
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}

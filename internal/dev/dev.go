@@ -118,7 +118,7 @@ func (e *environment) warnOfUnreadable() {
 		return
 	}
 	if _, err := os.Stat(filepath.Join(e.Data, "appendonlydir")); err == nil {
-		e.Note("tuma: warning: %s has campaigns of an earlier run, which only a redis-server can read", short(e.Data))
+		e.Note("tuma: warning: an earlier run has stored campaigns in %s; only a redis-server can read them", short(e.Data))
 	}
 }
 

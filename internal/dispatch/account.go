@@ -76,7 +76,7 @@ func (g Gateway) callbackURL(c *ledger.Claim) providers.Secret {
 }
 
 // SetGateway changes the gateway from the next call on. The provider must have the same Info as before.
-// Calls in flight end at the gateway with which they began.
+// Calls in flight continue with the earlier gateway.
 func (a *Account) SetGateway(g Gateway) { a.gateway.Store(&g) }
 
 // Gateway returns the gateway for the next call.

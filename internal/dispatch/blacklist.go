@@ -36,8 +36,8 @@ const pauseBlacklisted = "blacklisted"
 // The method "note" takes the records of a settled call. If the account has proven that the sender
 // ID works, the method adds the recipients that the gateway reported as blacklisted to a suppression
 // list. If the gateway does not blacklist by sender, this is the list for all senders. If it does,
-// this is the list of the sender ID. Then a recipient of a message without a sender ID is not added,
-// because the answer is not about one of our senders. The method reports whether the campaign must
+// this is the list of the sender ID. In this case the method adds no recipient of a message without a
+// sender ID, because the answer is not about one of our senders. The method reports whether the campaign must
 // be paused, because the account has called too many recipients in a row blacklisted.
 //
 // The slot calls the method after the settle has recorded the rejections for this campaign.

@@ -18,8 +18,9 @@ type Meter interface {
 	Claimed(d time.Duration)
 	// CallBegins counts a call that takes the given number of units of the account's rate.
 	CallBegins(units int)
-	// CallEnds counts the end of a call: its duration, its result, which is one of CallResults, and the number of
-	// its recipients and of its units. traceID is the ID of a recorded trace to which the call belongs, or "".
+	// CallEnds counts the end of a call that took the duration d. The parameter "result" is one of CallResults. The
+	// call had the given numbers of recipients and of units. traceID is the ID of a recorded trace to which the call
+	// belongs, or "".
 	CallEnds(d time.Duration, result string, recipients, units int, traceID string)
 	// Settled counts the end of a claim after a call. d is how long the worker took to write the end.
 	Settled(d time.Duration)

@@ -153,7 +153,7 @@ func (s *Sender) settleAndClaimNext(b *batch, p *pass, sub submission, v verdict
 	start := time.Now()
 	claim, ok, err := s.Ledger.SettleAndClaim(ctx, sub.claim, v.Records, b.segmentsOf(sub.gen), s.claimRequest(ctx, b, following, b.schedule.open(), version))
 	if err != nil {
-		s.Log.Debug().Err(err).Str("campaign", b.id).Str("batch", b.name).Msg("settle-and-claim failed; the call is now settled without claiming the next one")
+		s.Log.Debug().Err(err).Str("campaign", b.id).Str("batch", b.name).Msg("could not settle a call and claim the next call together; settling the call alone")
 		return followUp{unused: claim}
 	}
 	if !ok {

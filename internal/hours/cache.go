@@ -11,8 +11,8 @@ type Cache struct {
 
 type cacheKey struct{ country, hours string }
 
-// Window returns the window of a country with the given hours, which Parse parses. It returns the
-// errors of Parse and In.
+// Window returns the window of a country. The parameter "text" has the hours in the form that Parse
+// parses. Window returns the errors of Parse and In.
 func (c *Cache) Window(country, text string) (*Window, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -13,8 +13,8 @@ import (
 const forgetStep = 1000
 
 // Forget removes the messages that came from a phone number, and returns how many messages came from it. If the
-// parameter "dry" is true, Forget removes nothing. Redis keeps the hashes of removed messages as long as the hashes of
-// other messages. So if the gateway repeats a removed message, Take does not store it again.
+// parameter "dry" is true, Forget removes nothing. Redis keeps the hash of a removed message for the same time as the
+// hash of any other message. So if the gateway repeats a removed message, Take does not store it again.
 func Forget(ctx context.Context, r *script.Runner, number sms.MSISDN, dry bool) (int, error) {
 	b, after, n := New(r, 0, 0), "", 0
 	for {

@@ -176,7 +176,7 @@ func TestTake_BoundsTheInboxByAge(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, time.Hour, 0)
 	old := time.Now().Add(-2 * time.Hour).UnixMilli()
-	for i := range 5 { // set the messages back, as if they had been stored two hours ago
+	for i := range 5 { // store messages as if they had arrived two hours ago
 		m := Message{Account: "at", ID: strconv.Itoa(i), Text: "old"}
 		r.ok(r.rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: streamKey, ID: fmt.Sprintf("%d-%d", old, i), Values: []string{"m", `{"x":"old"}`}}).Err())
 		r.ok(r.rdb.ZAdd(t.Context(), seenKey, redis.Z{Score: float64(old), Member: string(m.key())}).Err())
