@@ -15,7 +15,8 @@ type Server struct {
 	providers                                      map[string]string
 }
 
-// callbackBuckets has only few buckets, because each account, kind and result may have a histogram.
+// callbackBuckets has only few buckets, because each combination of account, kind and result may
+// have a histogram.
 var callbackBuckets = []float64{0.01, 0.1, 1}
 
 // NewServer registers the metrics of a server, and the metrics that the parameter "source"
@@ -27,7 +28,7 @@ func NewServer(reg prometheus.Registerer, accounts []Account, doors []string, so
 		reports:   counter("tuma_reports_total", "Delivery reports by result.", "account", "result"),
 		callbacks: counter("tuma_callbacks_total", "Callbacks of gateways by result: stored, not readable, or not stored.", "account", "kind", "result"),
 		seconds:   histogram("tuma_callback_seconds", "Time to answer callbacks.", callbackBuckets, "account", "kind", "result"),
-		inbound:   counter("tuma_inbound_total", "Messages of subscribers that were stored.", "account"),
+		inbound:   counter("tuma_inbound_total", "Stored messages from subscribers.", "account"),
 		optouts:   counter("tuma_optouts_total", "Opt-outs that came as an opt-out word of a subscriber, or as a callback of a gateway.", "account")}
 	for _, a := range accounts {
 		s.providers[a.Name] = a.Provider
@@ -57,7 +58,7 @@ func (s *Server) Callback(account, kind, result string, d time.Duration) {
 	s.seconds.WithLabelValues(account, kind, result).Observe(d.Seconds())
 }
 
-// Inbound counts a message of a subscriber that was stored.
+// Inbound counts a stored message from a subscriber.
 func (s *Server) Inbound(account string) { s.inbound.WithLabelValues(account).Inc() }
 
 // OptOut counts opt-outs that were written.

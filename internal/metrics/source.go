@@ -42,7 +42,7 @@ type Source struct {
 	last     reading
 }
 
-// reading has the values of one read.
+// The type "reading" has the values of one read.
 type reading struct {
 	up     bool
 	redis  Redis
@@ -59,7 +59,7 @@ func NewSource(accounts []Account, last func(context.Context) (census.Census, ti
 
 var (
 	backlogDesc   = desc("tuma_backlog_messages", "Messages that may be sent now. Their campaigns are not paused, not scheduled, and within their sending hours.", "account", "class")
-	oldestDesc    = desc("tuma_backlog_oldest_seconds", "How long the oldest campaign with messages that may be sent now has been due.", "account", "class")
+	oldestDesc    = desc("tuma_backlog_oldest_seconds", "Age of the oldest campaign in tuma_backlog_messages. The age starts when the campaign becomes due.", "account", "class")
 	rateDesc      = desc("tuma_rate_limit", "Rate in force in units a second, for all workers together; 0: no limit.", "account")
 	heldDesc      = desc("tuma_account_held", "1 if the account is held for this reason.", "account", "reason")
 	creditDesc    = desc("tuma_account_credit", "Credit at the gateway, in the gateway's unit. Absent if the gateway does not report it.", "account")
@@ -193,8 +193,8 @@ func (s *Source) read() reading {
 	return r
 }
 
-// refresh reads the census and the state of Redis. It runs in a separate goroutine, because a client of
-// Redis may not return at the end of its context.
+// refresh reads the census and the state of Redis. It runs in a separate goroutine, because a call to
+// Redis may take longer than its context allows.
 func (s *Source) refresh(done chan struct{}) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*readTimeout)
 	defer cancel()

@@ -34,8 +34,8 @@ func key(name string, m *dto.Metric) string {
 	return name
 }
 
-// failing is a stub that returns a census. A test can set its error, its delay and the age of the
-// census.
+// The type "failing" is a stub that returns a census. A test can set the error of the stub, its delay,
+// and the age of the census.
 type failing struct {
 	err   atomic.Pointer[error]
 	delay atomic.Int64

@@ -216,7 +216,7 @@ func TestLint_IsClean(t *testing.T) {
 	}
 }
 
-// series returns the number of lines with a value in a scrape.
+// The function "series" returns the number of lines with a value in a scrape.
 func series(t *testing.T, reg *prometheus.Registry) (n int) {
 	t.Helper()
 	for _, f := range gather(t, reg) {

@@ -42,7 +42,7 @@ func NewWorker(reg prometheus.Registerer, accounts []Account, source *Source) (*
 	settles := histogram("tuma_settle_seconds", "Time to write the outcome of a call to Redis.", short, "account")
 	inFlight := gauge("tuma_calls_in_flight", "Calls of this worker that wait for the gateway.", "account")
 	slots := gauge("tuma_slots", "Calls that this worker can make at once.", "account")
-	granted := counter("tuma_rate_granted_total", "Units of the rate that calls of this worker took.", "account")
+	granted := counter("tuma_rate_granted_total", "Messages, segments or requests that this worker's calls took from the account's rate.", "account")
 	for _, k := range Repairs {
 		w.repairs.WithLabelValues(k)
 	}
@@ -79,7 +79,7 @@ func seedMessages(messages *prometheus.CounterVec, a Account) {
 // Account returns the metrics of an account that the worker serves.
 func (w *Worker) Account(name string) *Sending { return w.accounts[name] }
 
-// Repaired counts a repair of the sweeper.
+// Repaired counts a repair that the sweeper has made.
 func (w *Worker) Repaired(kind string) { w.repairs.WithLabelValues(kind).Inc() }
 
 // Breached counts a campaign whose counts contradict each other, or contradict the results of its
@@ -93,21 +93,21 @@ func (w *Worker) Skipped(account, provider string, n int) {
 	}
 }
 
-// Waited counts a call that waited for its turn.
+// Waited records how long a call waited for its turn.
 func (s *Sending) Waited(d time.Duration) { s.wait.Observe(d.Seconds()) }
 
-// Claimed counts a granted claim.
+// Claimed records how long a granted claim took.
 func (s *Sending) Claimed(d time.Duration) { s.claim.Observe(d.Seconds()) }
 
-// CallBegins counts a call. The parameter "units" is the number of units of the rate that the call
-// takes.
+// CallBegins counts a call as in flight. The parameter "units" is how many units the call takes from
+// the account's rate.
 func (s *Sending) CallBegins(units int) {
 	s.inFlight.Inc()
 	s.granted.Add(float64(units))
 }
 
-// CallEnds counts the end of a call. The parameter "traceID" is the ID of the call's trace, which is
-// stored as an exemplar, or "".
+// CallEnds records the duration and the result of a call. The parameter "traceID" is the ID of the call's
+// trace, or "" if the call has none. CallEnds stores this ID as an exemplar of the duration.
 func (s *Sending) CallEnds(d time.Duration, result, traceID string) {
 	s.inFlight.Dec()
 	if o, ok := s.call.(prometheus.ExemplarObserver); ok && traceID != "" {
@@ -120,7 +120,7 @@ func (s *Sending) CallEnds(d time.Duration, result, traceID string) {
 	}
 }
 
-// Settled counts the settle of a claim after its call.
+// Settled records how long the settle of a claim took.
 func (s *Sending) Settled(d time.Duration) { s.settle.Observe(d.Seconds()) }
 
 // Recorded counts the outcomes of messages.
