@@ -27,15 +27,15 @@
 --     this answer
 --   {'stopped', reason, doubt 0|1}
 --   {'doubtful', reason, claimed ms, lookups}: the generation must not be submitted again. The caller looks for its messages
---     at the gateway if that is possible (lookups: how often it did so far), and settles the rest as unknown.
+--     at the gateway if that is possible (lookups: how many times it has looked), and settles the rest as unknown.
 -- A repeated run with the same token returns the same answer. A claim whose lease ended without a settle makes the
 -- generation doubtful.
 
 local token, batch, wake, call, generation, revision, lease, idempotency_key, login, key_ttl, size, spans, exclusions, recipients = unpack(ARGV)
 local b, k, g = batch, call, generation
 
--- closed returns the time (ms) at which the call may be made, or nil if the call may be made now. After the last
--- span it returns that span's end: the caller must compute new spans.
+-- The function "closed" returns nil if the call may be made now. Before a time span, it returns the start of this span
+-- (ms). After the last span, it returns the end of that span, and the caller must compute new spans.
 local function closed(now)
   local opens
   for from, till in string.gmatch(spans, '(%d+) (%d+)') do

@@ -60,7 +60,8 @@ while ARGV[at] do
   set('b' .. b, record)
   if bodies ~= '' then set('t' .. b, bodies) end
   if per then add('to:' .. a, tonumber(recipients)) end
-  -- Redis may have lost the planning of a batch, but not a settle of one of its calls, which has lowered this count.
+  -- add, not set: Redis may have lost the planning of this batch, and kept the settle of one of its calls. That settle
+  -- has lowered this count already.
   add('l' .. b, tonumber(calls))
   batches[#batches + 1] = {a, tonumber(recipients)}
   at = at + 5

@@ -133,8 +133,8 @@ local function unpack_members(s)
   return out
 end
 
--- members returns the positions, from 0, of a generation's recipients in their call of n recipients. Without a stored
--- list the generation has all recipients of the call.
+-- The function "members" returns the positions, from 0, of a generation's recipients in their call of n recipients. If
+-- no list is stored, the generation has all recipients of the call.
 local function members(b, k, g, n)
   local s, out = get(members_field(b, k, g)), {}
   if s then
@@ -187,7 +187,7 @@ end
 
 -- The detail of a pending recipient begins with two bytes: the number of the generation in which it waits. A retry or
 -- resend of an unknown recipient keeps the old detail at the end, under tag 9. The old detail stays even if the
--- recipient is rejected next. If a still later generation is never claimed, the recipient becomes unknown again.
+-- new message is rejected. If a later generation is then never claimed, the recipient becomes unknown again.
 local function pending_in(detail)
   if detail == '' then return '0' end
   local hi, lo = string.byte(detail, 1, 2)
@@ -198,8 +198,8 @@ local function pending_detail(g)
   return string.char(math.floor(tonumber(g) / 256), tonumber(g) % 256)
 end
 
--- further returns the fields of a detail (record.go) that have the tag `tagged`. Each of these fields is about a
--- separate generation. The second result reports whether one of the fields is about the generation gen.
+-- The function "further" returns the fields of a detail (record.go) that have the tag `tagged`. Each of these fields
+-- is about a separate generation. The second result reports whether one of the fields is about the generation gen.
 local function further(detail, tagged, gen)
   local out, has, pos = '', false, 3
   while pos < #detail do
@@ -224,7 +224,7 @@ end
 
 local function was_unknown(detail) return further(detail, 9) ~= '' end
 
--- waiting returns the members that are pending in a generation, and how many of them were unknown before a retry
+-- The function "waiting" returns the members that are pending in a generation, and how many were unknown before a retry
 -- or a resend.
 local function waiting(b, k, g, n, st, de)
   local list, was = {}, 0
@@ -252,8 +252,8 @@ local function in_flight(rec) return rec[STATE] == 's' or rec[STATE] == 'd' end
 local PERCENT, ENOUGH, SPAN, BASE_ENDED, BASE_BAD, CANARY, IN_CANARY, LEFT_OUT, PHASE = 1, 2, 3, 4, 5, 6, 7, 8, 9
 local BEING_PLANNED, ALL_PLANNED, OVER = 'p', 's', '-'
 
--- limit splits the field "lim" into its words. It returns nil if the field does not exist or cannot be read.
--- top_up.lua reports a field that cannot be read.
+-- The function "limit" splits the field "lim" into its words. It returns nil if the field does not exist or cannot be
+-- read. top_up.lua reports a field that cannot be read.
 local function limit(lim)
   local w = words(lim or '')
   for i = PERCENT, LEFT_OUT do
@@ -264,8 +264,8 @@ end
 
 local function is_canary_open(lim) return lim and string.sub(lim, -1) ~= OVER end
 
--- is_beyond_canary reports whether batch b must wait until the canary has ended. If the recipients of b came from
--- another account, the test is about the batch in which they were planned.
+-- is_beyond_canary reports whether batch b must wait until the canary has ended. If the recipients of b moved
+-- from another account, the canary is compared with the batch in which they were planned.
 local function is_beyond_canary(b, lim)
   if not is_canary_open(lim) then return false end
   local a, s = string.match(get('f' .. b) or b, '(%d+)%.(%d+)$')
@@ -436,7 +436,7 @@ local function take_out(b, k, g, rec, n, gone, now, window, wakes)
 end
 
 -- open_gen puts the listed recipients of a call into a new generation, which is ready at the time `due` (ms).
--- These recipients are pending, or were unknown or rejected and will be sent again.
+-- Each of these recipients is pending, or was unknown or rejected and gets its message once more.
 local function open_gen(b, k, list, tries, due, st, de)
   local f = 'n' .. b .. '.' .. k
   local g = int(redis.call('HINCRBY', L, f, 1))
@@ -459,8 +459,8 @@ local function open_gen(b, k, list, tries, due, st, de)
   return g
 end
 
--- stop ends a campaign early. It skips the recipients that are not in flight: it changes the counters, but no records.
--- Recipients that were unknown before a retry become unknown again.
+-- The function "stop" ends a campaign early. It skips the recipients that are not in flight: it changes the counters,
+-- but no records. Recipients that were unknown before a retry become unknown again.
 local function stop(why, now)
   if get('stop') or get('fin') then return end
   local left, was = num('pending') - num('fly'), num('was')
@@ -481,7 +481,7 @@ local function stop(why, now)
   finish(now)
 end
 
--- leave takes n pending recipients out of flight. Of these, `was` recipients were unknown before a retry or a resend.
+-- The function "leave" takes n pending recipients out of flight. `was` of them were unknown before a retry or a resend.
 -- If the campaign is stopped, these become unknown again, and the other recipients are skipped.
 local function leave(n, was)
   add('fly', -n)

@@ -33,7 +33,7 @@ local base = string.sub(L, 1, -2)
 local total, per = num('total'), get('per')
 local calls, ends, page_known, reasons = {}, {}, {}, nil
 local moves, delays, delayed = {}, {}, false
-local lengths, proved = {}, {} -- caches for the comparison with proofs: lengths of calls, and records of generations
+local lengths, proved = {}, {} -- for the check of proofs: lengths of calls' records, and records of generations
 
 -- record_at returns the status and the detail of the recipient at a position of a call. It reads only the lengths of
 -- the records before it. It returns nil if the call has no record at this position.

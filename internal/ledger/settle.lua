@@ -66,8 +66,8 @@ local function foreign()
   return number
 end
 
--- spend adds to the cost of accepted messages, in millionths of a currency. It counts only the first currency that an
--- account's gateway names.
+-- The function "spend" adds an amount, in millionths of a currency, to the cost of accepted messages. It counts only
+-- the first currency that an account's gateway names.
 local function spend(currency, amount)
   if amount == 0 then return end
   local f = lane and 'ccy:' .. lane or 'ccy'
@@ -196,8 +196,8 @@ local function resolve(i, ns, nd, flew)
   st[i], de[i] = ns, ns < 3 and with_past(nd, de[i]) or nd
 end
 
--- once_more prepares the resend of a recipient that becomes unknown. It stores the status unknown. After
--- that, open_gen keeps this outcome as the recipient's past, and makes the recipient pending.
+-- once_more prepares the resend of a recipient that becomes unknown. It stores the status unknown. Later,
+-- open_gen makes the recipient pending, and keeps the unknown outcome in the recipient's detail.
 local function once_more(i, p, nd, flew)
   if flew then move('fly', -1) end
   move('was', 1)
@@ -286,7 +286,7 @@ for j, p in ipairs(list) do
   elseif os == 1 and same and (ns == 2 and basis == 'answer'
     or ns ~= 1 and state == 't' and rec[T_TOKEN] == half(token) and rec[T_CLAIMS] == '1') then
     -- A worker may conclude by itself that no message was sent. This conclusion counts only if the generation was
-    -- claimed once.
+    -- claimed exactly once.
     move('unknown', -1)
     move('rejected', 1)
     st[i], de[i] = 2, with_past(nd, de[i])

@@ -9,8 +9,8 @@
 --   generation
 --   call_size   recipients of the call
 --   open_batch_limit
---   first_size  recipients of the first of two parts, if the call was not submitted and so is not counted; 0: the
---               call was submitted, and is divided into up to PARTS equal parts
+--   first_size  0: the call was submitted, and is divided into up to PARTS equal parts. Another number: the call was
+--               not submitted and is not counted; this is the number of recipients in the first of two parts
 -- Returns {'split', done 0|1, 'batch:wake'…} | {'doubtful'|'settled'|'stale'|'missing'|'newer'}. Only the run that
 -- answers 'split' changes anything. A doubtful generation is never split.
 
