@@ -218,7 +218,7 @@ var archiveWrites = map[string]func(r *testLedger, c *Claim) []any{
 	},
 }
 
-// reported applies delivery reports for the given message IDs, and returns their outcomes.
+// The method "reported" applies delivery reports for the given message IDs, and returns their outcomes.
 func (r *testLedger) reported(row int, delivered bool, ids ...string) (out []any) {
 	r.Helper()
 	for _, id := range ids {

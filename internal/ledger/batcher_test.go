@@ -48,8 +48,8 @@ func (r *testLedger) planFiveBatches() []campaign.PlannedBatch {
 	return page.Batches
 }
 
-// settleAndClaimFive settles the first call of each of five batches and claims the second, and
-// returns the content of the ledger without random values. If together is true, one run of
+// settleAndClaimFive settles the first call of each of five batches, and claims the second call of each.
+// It returns the content of the ledger without random values. If together is true, one run of
 // settle_and_claim.lua handles all five.
 func (r *testLedger) settleAndClaimFive(say *replayHook, together bool) (state string) {
 	r.Helper()

@@ -81,8 +81,8 @@ func TestCostArg_LeavesCutRecordsToTheScript(t *testing.T) {
 	}
 }
 
-// A result may arrive after the campaign has left the open index. It puts the campaign back there,
-// so that the sweeper counts the campaign's usage.
+// A result may arrive after the campaign has left the open index. Reconcile then puts the
+// campaign back, so that the sweeper counts the campaign's usage.
 func TestReconcile_PutsACountedCampaignBackIntoTheOpenIndex(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)
@@ -97,7 +97,7 @@ func TestReconcile_PutsACountedCampaignBackIntoTheOpenIndex(t *testing.T) {
 	r.expect("c", "accepted")
 }
 
-// usage checks that the messages, segments and costs of each account match the results.
+// The method "usage" checks that the messages, segments and costs of each account match the results.
 func (a *stateAudit) usage(ctx context.Context, l *Ledger, sum Summary) {
 	got, err := Usage(ctx, l, sum)
 	if err != nil {

@@ -123,7 +123,7 @@ func (d *sequenceDriver) startPlan() *Plan {
 	return p
 }
 
-// planPage plans the next page of a planner, which may be out of date.
+// planPage plans the next page with the up-to-date planner or, sometimes, with an outdated planner.
 func (d *sequenceDriver) planPage() {
 	if d.plan == nil || d.chance(3, "planner starts again") {
 		d.plan = d.startPlan()

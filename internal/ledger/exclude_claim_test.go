@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// A worker compares a call with the campaign's opt-outs, and waits for the call's turn. The opt-outs of
-// other people meanwhile must not refuse the claim, or a slow account would never send again.
+// A worker compares a call with the campaign's opt-outs, and waits for the call's turn. Meanwhile,
+// other people opt out. These opt-outs must not refuse the claim. Otherwise, a slow account would never send again.
 func TestOptOutExclude_OptOutsOfOthersDoNotRefuseAClaim(t *testing.T) {
 	t.Parallel()
 	optOuts := func(rows ...int) func(*testLedger) { return func(r *testLedger) { r.exclude("c", rows...) } }
@@ -73,7 +73,8 @@ func TestOptOutExclude_OptOutsOfOthersDoNotRefuseAClaim(t *testing.T) {
 	}
 }
 
-// excluding returns a function that passes numbers to campaign c. Without numbers it passes the whole list.
+// The function "excluding" returns a function that passes numbers to campaign c. If "numbers" is empty, the
+// returned function passes the whole list.
 func excluding(list string, numbers ...sms.MSISDN) func(*testLedger) {
 	return func(r *testLedger) {
 		_, err := r.Exclude(r.Context(), "c", list, numbers)
@@ -91,7 +92,7 @@ func loseOptOuts(r *testLedger) {
 	}
 }
 
-// Gateways repeat an opt-out until they get an answer, which may be a thousand times.
+// Gateways repeat an opt-out until they get an answer. One opt-out may come a thousand times.
 func TestOptOutExclude_RepeatedOptOutIsWrittenOnce(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)
@@ -137,8 +138,8 @@ func TestOptOutExcludeOpen_TakesFewRoundTrips(t *testing.T) {
 	}
 }
 
-// While a gateway does not answer, many single messages are open. An opt-out is not written to the messages whose
-// recipient is another person.
+// While a gateway does not answer, many single messages are open. The opt-out of one person is not written to the
+// messages of other people.
 func TestOptOutExcludeOpen_LeavesOutMessagesToOthers(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

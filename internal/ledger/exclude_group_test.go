@@ -59,7 +59,7 @@ func excludes(r *testLedger, id string, row int) bool {
 	return len(optedOut) > 0
 }
 
-// A caller whose context ends leaves. The run continues for the others until the last caller leaves.
+// If the context of a caller ends, this caller leaves. The run continues until the last caller has left.
 func TestOptOutExcludeOpen_CallersLeave(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

@@ -11,7 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// excluding claims a generation, for a worker that has read the opt-outs in x.
+// The method "excluding" claims a generation for a worker that has read the opt-outs in x.
 func (r *testLedger) excluding(id, batch string, g *Generation, x *Exclusions) *Claim {
 	r.Helper()
 	_, version, _ := x.In(g.To)
@@ -265,7 +265,7 @@ func TestOptOutExcludeOpen_ReachesOpenCampaignsOfTheSender(t *testing.T) {
 	}{
 		{"ACME", []sms.MSISDN{msisdnOfRow(1)}, []string{"acme", "paused"}}, {"OTHER", []sms.MSISDN{msisdnOfRow(1)}, []string{"other"}},
 		{campaign.AllSenders, []sms.MSISDN{msisdnOfRow(2), msisdnOfRow(1)}, []string{"acme", "other", "paused"}}, {"EMPTY", []sms.MSISDN{msisdnOfRow(1)}, nil},
-		{"ACME", []sms.MSISDN{msisdnOfRow(2)}, nil}, // each campaign has row 1 alone
+		{"ACME", []sms.MSISDN{msisdnOfRow(2)}, nil}, // each campaign has only row 1
 		{"ACME", nil, []string{"acme", "paused"}},
 	} {
 		_, err := r.ExcludeOpen(t.Context(), c.list, c.numbers)
@@ -274,8 +274,9 @@ func TestOptOutExcludeOpen_ReachesOpenCampaignsOfTheSender(t *testing.T) {
 	}
 }
 
-// The gateway refused row 1 for now, so row 1 waits in a second generation. There it opts out, and its status becomes
-// "skipped". When the settle of the first generation is repeated, its "unknown" must not replace "skipped".
+// The gateway refused row 1 for now, so row 1 waits in a second generation. Row 1 opts out there, and its status
+// becomes "skipped". The settle of the first generation is then repeated with the outcome "unknown", which must not
+// replace "skipped".
 func TestOptOutNarrow_RepeatedSettleOfAnEarlierGeneration(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

@@ -28,8 +28,8 @@ func (x *modelThreshold) beyond(batch string) bool {
 	return x != nil && x.phase != "-" && !x.batches[batch]
 }
 
-// place counts a recipient that planning did not skip. It reports whether this recipient is the
-// last recipient of the canary.
+// The method "place" counts a recipient that planning did not skip. It reports whether this recipient
+// is the last recipient of the canary.
 func (x *modelThreshold) place() bool {
 	if x == nil {
 		return false
@@ -38,7 +38,7 @@ func (x *modelThreshold) place() bool {
 	return x.placed == x.canary
 }
 
-// plan records a planned page and its batches in order.
+// The method "plan" records a planned page, and its batches in order.
 func (x *modelThreshold) plan(leftOut int, batches []campaign.PlannedBatch, names []string, last bool) {
 	if x == nil || x.phase == "-" {
 		return

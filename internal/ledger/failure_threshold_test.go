@@ -165,8 +165,8 @@ func TestCanary_CountsOverAllAccounts(t *testing.T) {
 	r.settle(r.claim("c", "1.0", 0, 0, keyed, long), campaign.SettleAnswer, rejected("bad_number"))
 	r.wantClaim("c", "1.1", 0, ClaimCanary)
 
-	// If the account of a canary recipient is held, the recipient moves and stays in the canary. A
-	// recipient outside the canary that moves still waits for the canary.
+	// If the account of a canary recipient is held, the recipient moves and stays in the canary.
+	// Recipients outside the canary may move too, and then still wait for the canary.
 	for batch, want := range map[string]ClaimResult{"0.0": ClaimGranted, "0.1": ClaimCanary} {
 		m, err := r.Movable(t.Context(), "c", batch, time.Now().Add(time.Hour))
 		r.ok(err)

@@ -34,7 +34,7 @@ func (r *testLedger) listed(id string) bool {
 	return false
 }
 
-// age makes the entries of a campaign in both indexes older by the duration d.
+// The method "age" makes the entries of a campaign in both indexes older by the duration d.
 func (r *testLedger) age(id string, d time.Duration) {
 	r.Helper()
 	for _, k := range []string{openIndex, campaignIndex} {

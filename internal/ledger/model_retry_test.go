@@ -37,7 +37,7 @@ func (m *model) move(taken map[*modelGen][]int, placed map[string][][]int) {
 	}
 }
 
-// below returns a batch and the batches to which its recipients moved, in the order in which a
+// The method "below" returns a batch and the batches to which its recipients moved, in the order in which a
 // retry visits these batches.
 func (m *model) below(batch string) []string {
 	out := []string{batch}

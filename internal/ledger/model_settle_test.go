@@ -40,7 +40,7 @@ func (m *model) settleElsewhere(s modelSettle) (told bool) {
 		word := modelSent{gen: key, id: x.MessageID}
 		if _, ok := m.under[r.call+" "+key]; !ok {
 			m.under[r.call+" "+key] = s.uuid
-			m.calls[r.call].next++ // the recipient's present call assigns one of its numbers to the settled generation
+			m.calls[r.call].next++ // the settled generation gets a generation number of the recipient's present call
 		}
 		switch {
 		case r.status >= campaign.Accepted:

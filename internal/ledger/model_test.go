@@ -25,7 +25,7 @@ type model struct {
 	gens  map[string]*modelGen    // the key is the name: batch, call and generation, "b.k.g"
 	order [modelAccounts][]string // names of the batches of each account, in the order of planning
 	moved map[string][]string     // the batches that recipients of a batch moved to
-	under map[string]string       // idempotency key of each generation whose late result reached another call, by that call and the generation
+	under map[string]string       // idempotency keys of generations with a late result in another call; map key: that call, a space, the generation
 
 	version  string // version of the opt-outs that the campaign has received
 	optOuts  []modelOptOut
@@ -46,7 +46,7 @@ type model struct {
 const modelAccounts = 2
 
 type modelRow struct {
-	left   string // the skip reason of planning or an opt-out
+	left   string // the reason for which planning or an opt-out skipped the recipient
 	leftIn string // the generation that an opt-out took the recipient out of
 	call   string // the name "b.k" of its call, if the recipient is in a batch
 	pos    int
@@ -138,7 +138,7 @@ func (m *model) row(call string, pos int) *modelRow { return m.rows[m.calls[call
 
 func (m *model) planned() bool { return m.cur == len(m.pages) }
 
-// shown returns what a user sees of a row. A stopped campaign skips the rows that are not in
+// The method "shown" returns what a user sees of a row. A stopped campaign skips the rows that are not in
 // flight.
 func (m *model) shown(r *modelRow) (campaign.Status, string) {
 	switch {
@@ -178,7 +178,7 @@ func (m *model) stopCampaign(why string) {
 	}
 }
 
-// waiting returns the positions that are pending in a generation.
+// The method "waiting" returns the positions that are pending in a generation.
 func (m *model) waiting(g *modelGen) (out []int) {
 	for _, p := range g.members {
 		if r := m.row(g.call, p); r.status == campaign.Pending && r.from == genKey(g.call, g.number) {
@@ -286,7 +286,7 @@ func (m *model) claim(g *modelGen, c modelClaim) (answer ClaimResult, why string
 	return ClaimGranted, ""
 }
 
-// narrow removes recipients that have opted out, by position in the call.
+// The method "narrow" removes recipients that have opted out, by position in the call.
 func (m *model) narrow(g *modelGen, rev int, token string, positions []int) (stale bool) {
 	if g == nil || g.state != "r" || g.rev != rev || m.stop != "" {
 		return true

@@ -10,7 +10,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// routed enqueues a campaign of n recipients and plans all of them in one batch at account a0. The
+// The method "routed" enqueues a campaign of n recipients and plans all of them in one batch at account a0. The
 // parameter "calls" has the number of recipients of each call. The next accounts of the campaign's
 // route are a1, which takes two recipients a call, and a2, which takes 500.
 func (r *testLedger) routed(id string, n int, calls ...int) campaign.PlanSnapshot {
@@ -112,7 +112,7 @@ func TestFailoverMove_OnlyRecipientsCertainlyNotSent(t *testing.T) {
 	if s := r.summary("c"); s.ByAccount[0].Pending != 10 || s.ByAccount[1].Pending != 5 {
 		t.Errorf("counts by account are %+v, want 10 pending at a0 and 5 at a1", s.ByAccount)
 	}
-	// After the cancel the unknown recipient is unknown again, and calls in flight stay in flight.
+	// After the cancel, the recipient that was once unknown is unknown again. Calls in flight stay in flight.
 	_, err = r.Cancel(t.Context(), "c", "me")
 	r.ok(err)
 	r.expect("c", "pending pending pending pending pending pending skipped skipped skipped unknown skipped skipped skipped skipped skipped")

@@ -13,7 +13,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// uploaded uploads and commits a campaign with pages of the given sizes.
+// The method "uploaded" uploads and commits a campaign with pages of the given sizes.
 func (r *testLedger) uploaded(id string, spec campaign.Spec, pages ...int) {
 	r.Helper()
 	spec.Body = "Habari"

@@ -8,7 +8,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// report applies delivery reports about some rows in one run. Some reports are repeated, contradict
+// The method "report" applies delivery reports about some rows in one run. Some reports are repeated, contradict
 // an earlier report, come before the settle, or have the id of another message.
 func (d *sequenceDriver) report() {
 	var reports []Report

@@ -40,7 +40,7 @@ func (r *testLedger) uploadOf(id string) string {
 	return upload
 }
 
-// about returns a delivery report about a row of batch 0.0, call 0.
+// The function "about" returns a delivery report for a row of batch 0.0, call 0.
 func about(row int, delivered bool, at time.Time) Report {
 	return Report{Batch: "0.0", Position: row - 1, Row: row, MessageID: atID(row), Delivered: delivered, Reason: "DeliveryFailure", State: "Failed", At: at}
 }
@@ -224,7 +224,7 @@ func TestMemory_OverlayTakesThreeBytesARecipient(t *testing.T) {
 	keys, err := r.rdb.Keys(t.Context(), "tuma:{c}:d*").Result()
 	r.ok(err)
 	used := 0
-	for _, key := range keys { // the test does not use used_memory, because it also counts the buffers of connections: half a byte a recipient
+	for _, key := range keys { // not used_memory, which also counts the buffers of connections
 		n, err := r.rdb.MemoryUsage(t.Context(), key, 0).Result()
 		r.ok(err)
 		used += int(n)

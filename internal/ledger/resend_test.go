@@ -17,7 +17,7 @@ func withResend(c *Claim) *Claim {
 // firstBatch is the name of the only batch of a small campaign.
 const firstBatch = "0.0"
 
-// firstOf and secondOf claim the first and the second submission of the call of a resend case.
+// firstOf claims the first submission of the call in a resend case. secondOf claims the second submission.
 func firstOf(r *testLedger, id string) *Claim {
 	return withResend(r.claim(id, firstBatch, 0, 0, noKey, long))
 }

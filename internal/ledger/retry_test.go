@@ -12,7 +12,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// ended creates a finished campaign of two batches. The first batch has an accepted, an unknown and
+// The method "ended" creates a finished campaign of two batches. The first batch has an accepted, an unknown and
 // a rejected row, and the second batch has one unknown row.
 func (r *testLedger) ended(id string, spec campaign.Spec) {
 	r.Helper()

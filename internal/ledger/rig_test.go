@@ -93,7 +93,7 @@ func plannedRows(first, n int) []campaign.Planned {
 	return out
 }
 
-// sending enqueues a campaign and plans it for account 0, into batches with calls of the given
+// The method "sending" enqueues a campaign and plans it for account 0, into batches with calls of the given
 // sizes. All batches are handed out.
 func (r *testLedger) sending(id string, batches ...[]int) {
 	r.Helper()
@@ -208,7 +208,7 @@ func nameID(name string) string {
 	return strings.NewReplacer(" ", "-", ",", "", "'", "").Replace(name)
 }
 
-// rows reads all results. There must be one for each row, in order.
+// The method "rows" reads all results. There must be one for each row, in order.
 func (r *testLedger) rows(id string) []Row {
 	r.Helper()
 	var out []Row
@@ -258,7 +258,7 @@ func (r *testLedger) summary(id string) Summary {
 	return s
 }
 
-// state returns everything that Redis holds of a campaign, without times.
+// The method "state" returns everything that Redis holds of a campaign, without times.
 func (r *testLedger) state(id string) string {
 	r.Helper()
 	s, err := ledgerText(r.Context(), r.rdb, id)
@@ -266,7 +266,7 @@ func (r *testLedger) state(id string) string {
 	return s
 }
 
-// travel moves a campaign's times into the past by d: leases end, back-offs end, keys age.
+// The method "travel" moves a campaign's times into the past by d: leases end, back-offs end, keys age.
 func (r *testLedger) travel(id string, d time.Duration) {
 	r.Helper()
 	r.ok(moveTimesBack(r.Context(), r.rdb, id, d))

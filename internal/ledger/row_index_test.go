@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Batches may have rows that are not in the order of the upload. Their recipients waited for others
-// with the same text, or came from another account.
+// Batches may have rows that are not in the order of the upload: the recipients waited for other
+// recipients with the same text, or moved from another account.
 func TestResults_OrderedWhenBatchesAreNot(t *testing.T) {
 	t.Parallel()
 	for name, spec := range map[string]campaign.Spec{"plain": {}, "own texts": {Fields: []string{"name"}}} {

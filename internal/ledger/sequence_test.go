@@ -207,7 +207,7 @@ func (d *sequenceDriver) checkTruth(row Row, r *modelRow) {
 	}
 }
 
-// submissions returns the maximum number of submissions of a row that the gateway may have
+// The method "submissions" returns the maximum number of submissions of a row that the gateway may have
 // accepted. It is one, plus one if the row is unknown and its campaign resends, plus one for each
 // retry.
 func (d *sequenceDriver) submissions(row int) int {

@@ -155,7 +155,7 @@ func (a *stateAudit) addGen(call string, number int, record string) {
 	a.gens[g.name] = g
 }
 
-// counts checks invariant I1: each row appears once, and the counters match the rows.
+// The method "counts" checks invariant I1: each row appears once, and the counters match the rows.
 func (a *stateAudit) counts(ctx context.Context, l *Ledger, sum Summary) {
 	if n := sum.Pending + sum.Accepted + sum.Delivered + sum.Undelivered + sum.Rejected + sum.Unknown + sum.Skipped; n != sum.Total {
 		a.failf("I1: total is %d, the statuses add up to %d", sum.Total, n)
@@ -206,8 +206,8 @@ func (a *stateAudit) counts(ctx context.Context, l *Ledger, sum Summary) {
 	}
 }
 
-// generations checks that every pending recipient is in exactly one open generation, and that the
-// counts in flight are right.
+// The method "generations" checks that every pending recipient is in exactly one open generation, and
+// that the counts in flight are right.
 func (a *stateAudit) generations(sum Summary) {
 	fly, flyc, was := 0, 0, 0
 	for _, g := range a.gens {
@@ -253,8 +253,8 @@ func (a *stateAudit) generations(sum Summary) {
 	}
 }
 
-// batches checks that the sweeper can find open work, and that the counts of open batches are
-// right.
+// The method "batches" checks that the sweeper can find open work, and that the counts of open batches
+// are right.
 func (a *stateAudit) batches(sum Summary) {
 	open, extra := map[string]int{}, map[string][]string{}
 	for _, g := range a.gens {
@@ -301,7 +301,7 @@ func (a *stateAudit) batches(sum Summary) {
 	}
 }
 
-// end checks that a campaign is finished exactly when nothing is pending and nothing can become
+// The method "end" checks that a campaign is finished exactly when nothing is pending and nothing can become
 // pending.
 func (a *stateAudit) end(sum Summary) {
 	planned := a.fields["cur"] == a.fields["pg"] || sum.StoppedBy != ""

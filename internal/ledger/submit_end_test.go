@@ -70,8 +70,8 @@ func (d *sequenceDriver) ended(what string, out Settled, stale bool) {
 	d.checkWatched(out.Wakes)
 }
 
-// The method "end" makes one of the waiting steps that end a claim. It may repeat the step later,
-// or drop the step as if the worker had died.
+// The method "end" takes one of the waiting steps that end a claim. Usually it runs this step. Sometimes
+// it does not, as if the worker had died. The step may wait again, so that it runs once more later.
 func (d *sequenceDriver) end() {
 	if len(d.ends) == 0 {
 		return

@@ -197,7 +197,7 @@ func (d *sequenceDriver) settleAndClaim(r generationRead, call string, c *Claim,
 	return true
 }
 
-// places returns the positions in the call, and the rows, of the recipients of the generation that
+// The method "places" returns the positions in the call, and the rows, of the recipients of the generation that
 // was read.
 func (d *sequenceDriver) places(r generationRead) (list, rows []int) {
 	list, rows = make([]int, len(r.gen.To)), make([]int, len(r.gen.To))
