@@ -18,8 +18,8 @@ var archiveFields = []string{
 	"z:0", "z:1", "m0.0", "mt",
 }
 
-// The forms of a field in an archive, before its value. The field is missing, or its value is a number, or its value is
-// text. The form of a text is rawValue plus the number of its bytes.
+// The form of a field in an archive. The form comes before the value. missingField means that the field is missing.
+// numberValue means that the value is a number. rawValue plus n means that the value is a text of n bytes.
 const (
 	missingField = 0
 	numberValue  = 1

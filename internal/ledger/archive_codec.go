@@ -207,7 +207,8 @@ func decodeArchive(record string) (*archived, error) {
 	return a, r.err()
 }
 
-// read reads an outline. The stored form lacks the parts that readSpec sets, so read calls readSpec to compute them.
+// The method "read" reads an outline. The stored form lacks the parts that readSpec sets, so the method calls
+// readSpec to compute them.
 func (o *outline) read(r *reader) {
 	has := r.length()
 	o.hash = base64.RawURLEncoding.EncodeToString(r.bytes(archivedHash * 3 / 4))
@@ -299,7 +300,7 @@ const (
 	reportBits     = deliveredBit | undeliveredBit
 )
 
-// counts computes the counts from the record of the recipient and from the overlay, and sets them in f.
+// The method "counts" computes the counts from the record of the recipient and from the overlay. It stores them in f.
 func (o *outline) counts(f map[string]string) {
 	records, err := decodeRecords([]byte(o.record), 1)
 	if err != nil {

@@ -41,7 +41,7 @@ func (l recordReader) fieldsIn(ctx context.Context, id string, archive *archived
 	return l.fields(ctx, id, names...)
 }
 
-// values returns the values of fields as HMGET does.
+// The method "values" returns the values of fields as HMGET does.
 func (a *archived) values(names []string) []any {
 	out := make([]any, len(names))
 	for i, name := range names {

@@ -109,7 +109,7 @@ func packCost(detail string) (before string, cost []byte) {
 	return detail, nil
 }
 
-// readCost reads what packCost has shortened, and returns it as a record holds it.
+// readCost reads a cost that packCost has shortened. It returns the cost in the form in which a record holds it.
 func readCost(r *reader) string {
 	part, digits, currency := r.length(), strconv.FormatUint(r.uvarint(), 10), r.bytes(3)
 	if r.bad || part < 1 || part > longestPart {

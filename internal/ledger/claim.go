@@ -46,7 +46,7 @@ const DoubtNoKey = "no_key"
 // Claim is the answer to a claim request.
 type Claim struct {
 	Result ClaimResult
-	// Token guards the lease. Every later step of the claim passes it.
+	// Token identifies the claim. Every later step of the claim passes this token to Redis.
 	Token string
 	// IdempotencyKey is the key to submit under.
 	IdempotencyKey uuid.UUID
@@ -180,7 +180,7 @@ func numbersOf(g *Generation) []sms.MSISDN {
 	return numbers
 }
 
-// check returns an error for a login that the scripts could not store.
+// The method "check" returns an error for a login that the scripts cannot store.
 func (r ClaimRequest) check() error {
 	if len(strings.Fields(r.Login)) != 1 || strings.TrimSpace(r.Login) != r.Login {
 		return fmt.Errorf("claim %s %s: the login must be one word without spaces", r.ID, r.Batch)

@@ -26,12 +26,12 @@ type Exclusions struct {
 	mu      sync.RWMutex
 	version string
 	numbers map[sms.MSISDN]string // numbers that have opted out, each with its suppression list
-	lists   []string              // suppression lists for which the campaign has an entry wholeList
+	lists   []string              // suppression lists that an opt-out of the campaign names as a whole (wholeList)
 }
 
 // In finds the recipients that have opted out. The result optedOut maps their indexes to their
 // suppression lists. The result version is the version of the opt-outs that In has used. The result
-// "lists" has the suppression lists for which the campaign has an entry wholeList. In does not know the
+// "lists" has the suppression lists that an opt-out names as a whole (wholeList). In does not know the
 // numbers on these lists, so the caller must look up all recipients there.
 func (x *Exclusions) In(recipients []campaign.Planned) (optedOut map[int]string, version string, lists []string) {
 	x.mu.RLock()

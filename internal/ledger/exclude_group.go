@@ -10,8 +10,8 @@ import (
 )
 
 // exclusionQueues join the callers of ExcludeOpen. While one run passes numbers to the open campaigns,
-// the numbers of further callers collect for the next run. So a thousand opt-outs at once cost about as
-// much as two. Safe for concurrent use.
+// the numbers of further callers wait for the next run, which they share. So a thousand simultaneous
+// opt-outs cost about as much as two opt-outs. Safe for concurrent use.
 type exclusionQueues struct {
 	mu    sync.Mutex
 	lists map[string]*exclusionQueue // by suppression list
@@ -23,7 +23,8 @@ type exclusionQueue struct {
 	next *exclusionRun // the run that collects callers; nil: a run begins with the next caller
 }
 
-// exclusionRun is one run for its callers. The fields inFlight and err are set once done is closed.
+// exclusionRun is one pass over the open campaigns, which several callers may share. The fields inFlight
+// and err are set once done is closed.
 type exclusionRun struct {
 	numbers  []sms.MSISDN
 	whole    bool               // the run is for every number on the list
@@ -57,8 +58,9 @@ func (x *exclusionQueues) join(list string, numbers []sms.MSISDN) (*exclusionQue
 	return q, r
 }
 
-// begin ends the collecting of callers for the run r. It returns the context of the run, which ends when
-// no caller waits any more. It returns false if the run has begun already. The caller holds the turn.
+// The method "begin" closes the run r to further callers. It returns the context of the run, which ends
+// when all callers of the run have left. It returns false if the run has begun already. Before the call
+// of "begin", its caller must put an element into q.turn.
 func (x *exclusionQueues) begin(ctx context.Context, q *exclusionQueue, r *exclusionRun) (context.Context, bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -70,7 +72,7 @@ func (x *exclusionQueues) begin(ctx context.Context, q *exclusionQueue, r *exclu
 	return ctx, true
 }
 
-// leave removes a caller from the run r.
+// The method "leave" removes a caller from the run r.
 func (x *exclusionQueues) leave(r *exclusionRun) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -79,7 +79,7 @@ func newExclusion(l *Ledger, list string, numbers []sms.MSISDN) *exclusion {
 	return x
 }
 
-// concerned returns those of the open campaigns to which the list applies. It leaves out single
+// The method "concerned" returns those of the open campaigns to which the list applies. It leaves out single
 // messages to other people: while a gateway does not answer, there may be 100,000 of them. It also
 // leaves out campaigns that are not committed, because their planning reads the list.
 func (x *exclusion) concerned(ctx context.Context, open []IndexEntry) (ids []string, err error) {
@@ -115,7 +115,7 @@ func (x *exclusion) isToOthers(c someOf) bool {
 	return err == nil && len(to) == 1 && !x.named[to[0].MSISDN]
 }
 
-// applies reports whether the list applies to the campaign. If a record of the campaign cannot be
+// The method "applies" reports whether the list applies to the campaign. If a record of the campaign cannot be
 // read, every list applies.
 func (x *exclusion) applies(ctx context.Context, c someOf) (bool, error) {
 	if x.list == campaign.AllSenders {

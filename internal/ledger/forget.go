@@ -186,7 +186,7 @@ func forgottenBody(segments int) string {
 	return strings.Repeat("-", perSegment*segments)
 }
 
-// spec removes the text and the reference of a campaign with one recipient.
+// The method "spec" removes the text and the reference of a campaign with one recipient.
 func (f forgetter) spec(ctx context.Context) error {
 	before, err := f.ledger.records.specOf(ctx, f.id)
 	if err == nil && before == "" {
@@ -211,7 +211,7 @@ func (f forgetter) spec(ctx context.Context) error {
 	return f.change(ctx, bare, []forgetChange{{specChange, []byte(before), after}})
 }
 
-// pages removes the number from the uploaded pages.
+// The method "pages" removes the number from the uploaded pages.
 func (f forgetter) pages(ctx context.Context, found Searched) error {
 	for at := 0; at < len(found.Found); {
 		page, end := found.Found[at].page.Number, at
@@ -230,7 +230,7 @@ func (f forgetter) pages(ctx context.Context, found Searched) error {
 	return nil
 }
 
-// page returns the changes of one page in which the search has found rows.
+// The method "page" returns the changes of one page in which the search has found rows.
 func (f forgetter) page(ctx context.Context, rows []FoundRow) (changes []forgetChange, err error) {
 	page := rows[0].page
 	got, err := f.ledger.records.fields(ctx, f.id, pageField(page.Number), refsField(page.Number))

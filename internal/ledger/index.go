@@ -70,7 +70,8 @@ func (x *Index) addOpen(ctx context.Context, id string, lists ...string) (at flo
 	return at, nil
 }
 
-// moveUp gives the entry of a campaign in the list of its kind a new time.
+// moveUp changes the time of a campaign's entry. The entry is in the list of single messages, or in the
+// list of all other campaigns.
 func (x *Index) moveUp(ctx context.Context, id string, message bool, created time.Time) error {
 	if err := x.rdb.ZAdd(ctx, listOf(message), redis.Z{Score: float64(created.UnixMilli()), Member: id}).Err(); err != nil {
 		return fmt.Errorf("index %s: %w", id, err)
@@ -225,7 +226,7 @@ func (x *Index) NewestOfBoth(ctx context.Context, after Position) iter.Seq2[Inde
 	}
 }
 
-// newer reports whether a list shows the entry e before another entry.
+// The method "newer" reports whether a list shows the entry e before another entry.
 func (e IndexEntry) newer(than IndexEntry) bool {
 	if e.score != than.score {
 		return e.score > than.score

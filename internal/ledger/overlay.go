@@ -29,7 +29,7 @@ func overlayKey(id string, page int) string {
 }
 func delaysKey(id string) string { return keyPrefix + "{" + id + "}:dt" }
 
-// overlayStep is the ratio of two steps of the scale of delays. The scale begins at overlayFirst
+// overlayStep is the ratio of two successive steps on the scale of delays. The scale begins at overlayFirst
 // and ends at 74 hours.
 const (
 	overlayStep  = 1.06
@@ -111,7 +111,7 @@ func applyReports(rows []Row, first map[int]int, pageBytes func(page int) string
 	}
 }
 
-// report applies the two bytes of the overlay to a row. reasons is the campaign's list of reasons.
+// The method "report" applies the two bytes of the overlay to a row. reasons is the campaign's list of reasons.
 func (r *Row) report(status, delay byte, reasons []string) {
 	if status&64 != 0 {
 		if r.Status = campaign.Delivered; delay > 0 && !r.UpdatedAt.IsZero() {
@@ -131,8 +131,8 @@ func (r *Row) report(status, delay byte, reasons []string) {
 	r.Reason, r.Code = reason, state
 }
 
-// DeliveryTimes are the times from acceptance to delivery of a campaign's delivered messages, within
-// 3 percent. Messages is the number of these messages; if it is 0, the times are 0.
+// DeliveryTimes are the times from acceptance to delivery of a campaign's delivered messages, exact
+// to 3 percent. Messages is the number of these messages; if it is 0, the times are 0.
 type DeliveryTimes struct {
 	Messages    int
 	Median, P95 time.Duration

@@ -57,7 +57,7 @@ func (l *Ledger) ReadPages(ctx context.Context, id string, firstPage, endPage, r
 	return l.records.pages(ctx, id, firstPage, endPage, row, false)
 }
 
-// pages does what Ledger.ReadPages does. If the parameter "refs" is true, the pages also have the
+// The method "pages" does what Ledger.ReadPages does. If the parameter "refs" is true, the pages also have the
 // recipients' references.
 func (l recordReader) pages(ctx context.Context, id string, firstPage, endPage, row int, refs bool) iter.Seq2[campaign.Page, error] {
 	const step = 8

@@ -14,8 +14,8 @@ import (
 // not started; otherwise StartPlan uses the stored snapshot. StartPlan returns nil without an error
 // if the campaign is planned already, is stopped or starts later.
 func (l *Ledger) StartPlan(ctx context.Context, id string, newSnapshot func(campaign.Spec) (campaign.PlanSnapshot, error)) (*Plan, error) {
-	// The spec, read below, belongs to this upload if plan_start.lua still finds the upload
-	// afterwards.
+	// The token is read before the spec. If plan_start.lua still finds this token, the spec belongs
+	// to the same upload.
 	upload, _, err := l.Index().Upload(ctx, id)
 	if err != nil {
 		return nil, err

@@ -55,7 +55,7 @@ func AsUnreadable(err error) *Unreadable {
 	return u
 }
 
-// unreadable turns an error of reading a record into an Unreadable. It returns ErrNewer unchanged,
+// The function "unreadable" turns an error of reading a record into an Unreadable. It returns ErrNewer unchanged,
 // because this release cannot judge a newer record.
 func unreadable(id, record, bytes string, err error) error {
 	if err == nil || errors.Is(err, ErrNewer) {

@@ -28,7 +28,7 @@ const (
 	tagCost     = 5
 	tagCurrency = 6
 	tagAgain    = 8  // if a recipient's message went out twice, the record of the second message follows
-	tagBefore   = 9  // the unknown record that a pending recipient had before a retry or a resend follows
+	tagBefore   = 9  // the next bytes are the unknown record that a pending recipient had before a retry or a resend
 	tagATXID    = 10 // message id "ATXid_" and 32 lower-case hex digits, as 16 bytes
 
 	maxDetail = 250

@@ -19,7 +19,7 @@ type Report struct {
 	// Call is the position of the call in the batch. Position is the position of the recipient in
 	// the call. Row is the recipient's row in the upload, from 1.
 	Call, Position, Row int
-	MessageID           string // the same form of the ID as in the provider's result of a call
+	MessageID           string // the ID in the same form as in the provider's result of a call
 	Delivered           bool
 	// Reason and State are the reason and the status of an undelivered message, in the gateway's
 	// words. Each is cut to 64 bytes.
@@ -280,7 +280,7 @@ type Places struct {
 	Positions []int
 }
 
-// Places returns where the recipients of the claim are.
+// Places returns the batch of the claim's recipients, and their positions in the batch.
 func (c *Claim) Places() Places {
 	p := Places{BatchRef: BatchRef{c.id, c.gen.upload, c.batch}, BatchSize: c.gen.batchSize, Positions: make([]int, len(c.gen.To))}
 	for i := range p.Positions {

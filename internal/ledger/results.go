@@ -335,7 +335,7 @@ func (n *generationNames) find(call, generation int) int {
 	return i
 }
 
-// submissions reads the submissions of generations by the names of their fields. A generation
+// The method "submissions" reads the submissions of generations by the names of their fields. A generation
 // without a record has the zero submission.
 func (l recordReader) submissions(ctx context.Context, id string, names []string) ([]submission, error) {
 	got, err := l.fields(ctx, id, names...)

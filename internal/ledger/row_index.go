@@ -82,7 +82,7 @@ func (f *rowIndex) find(ctx context.Context, n int) (Row, bool, error) {
 	return rows[i], true, nil
 }
 
-// build records for each row, from the row `from` on, which batch has the row.
+// The method "build" finds the batch of each row, from the row "from" on, and stores the batch in f.index.
 func (f *rowIndex) build(ctx context.Context, from int) error {
 	f.first, f.index = from, make([]uint32, max(0, f.total-from+1))
 	for stream := range f.reading.snapshot.Streams() {
@@ -105,7 +105,7 @@ func (f *rowIndex) build(ctx context.Context, from int) error {
 	return nil
 }
 
-// batch returns the rows of a batch. If the cache has the batch, Redis is not read.
+// The method "batch" returns the rows of a batch. If the cache has the batch, Redis is not read.
 func (f *rowIndex) batch(ctx context.Context, place uint32) ([]Row, error) {
 	for i, c := range f.cache {
 		if c.place == place {

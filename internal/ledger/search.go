@@ -185,8 +185,8 @@ func (s *Search) search(ctx context.Context, h campaignHead, out *Searched) erro
 	return s.results(ctx, out)
 }
 
-// decode decodes the spec of a campaign. It returns at least one country: the countries that
-// national numbers of the campaign may have.
+// decode decodes the spec of a campaign. It returns the countries that national numbers of the
+// campaign may have. The list has at least one element.
 func (s *Search) decode(h campaignHead, out *Searched) (countries []string, err error) {
 	id := h.position.ID
 	if out.Spec, err = decodeSpec([]byte(h.spec)); err != nil {
@@ -266,7 +266,7 @@ func mayBe(input string, number sms.MSISDN) bool {
 	return false
 }
 
-// results reads the results and the texts of the found recipients.
+// The method "results" reads the results and the texts of the found recipients.
 func (s *Search) results(ctx context.Context, out *Searched) error {
 	id := out.Position.ID
 	sum, err := s.ledger.Summary(ctx, id)
@@ -298,8 +298,8 @@ func (s *Search) results(ctx context.Context, out *Searched) error {
 	return s.setRefs(ctx, out)
 }
 
-// skipped sets the results of the found recipients that planning skipped. It returns the remaining
-// recipients: for each row, the index in out.Found.
+// The method "skipped" sets the results of the found recipients that planning skipped. It returns the
+// remaining recipients: for each row, the index in out.Found.
 func (s *Search) skipped(ctx context.Context, out *Searched) (missing map[int]int, err error) {
 	missing = map[int]int{}
 	var left []campaign.SkippedRecipient

@@ -88,7 +88,7 @@ type StreamState struct {
 	ClosedSince, ClosedUntil time.Time
 }
 
-// reported reports whether some recipients have a final delivery report.
+// The method "reported" reports whether some recipients have a final delivery report.
 func (s *Summary) reported() bool { return s.Delivered+s.Undelivered > 0 }
 
 // summaryFields are the fields that Summary reads. The last field exists from the start of planning

@@ -124,7 +124,7 @@ func (x *StatusRows) setRefs(ctx context.Context, id string, rows []Row) error {
 	return nil
 }
 
-// pages returns the rows of the first recipient of each page of a campaign.
+// The method "pages" returns the rows of the first recipient of each page of a campaign.
 func (x *StatusRows) pages(ctx context.Context, id string) ([]int, error) {
 	got, err := x.ledger.records.fields(ctx, id, fieldUpload, fieldPages)
 	if err != nil {

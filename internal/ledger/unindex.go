@@ -24,8 +24,8 @@ func (x *Index) Remove(ctx context.Context, e IndexEntry) error {
 }
 
 // RemoveArchived removes the entry of a message with an archive from the open index. Unlike Remove, it also
-// removes an entry of the last minute. An enqueue cannot replace an archived message, so it does not need the
-// entry.
+// removes an entry that was written in the last minute. An enqueue cannot replace an archived message, so the
+// enqueue does not need the entry.
 func (x *Index) RemoveArchived(ctx context.Context, e IndexEntry) error {
 	_, err := x.scripts.Run(ctx, unindexScript, []string{openIndex}, script.Args(unindexArgs{ID: e.ID, ReadScore: scoreText(e.score)})...)
 	if err != nil {
