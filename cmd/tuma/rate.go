@@ -27,7 +27,7 @@ is 0.1 s of the new rate. Calls that are already planned are not planned again.`
 		RunE: a.verb(func(ctx context.Context, args []string) error {
 			rate, err := ratelimit.ParseRate(args[1])
 			if err != nil && args[1] != "default" {
-				return misuse("rate %.40q must be like 50/s or 600/m, 0 for no limit, or default for the configured rate", args[1])
+				return misuse("rate %.40q must be like 50/s or 600/m, 0 for no limit, or \"default\" for the configured rate", args[1])
 			}
 			return a.withBackend(ctx, func(b *backend) error {
 				if err := a.setRate(ctx, ledger.New(b.rdb), args[0], rate, args[1] == "default"); err != nil {

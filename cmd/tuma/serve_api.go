@@ -44,7 +44,7 @@ func changeRate(ctx context.Context, b *backend, account, text string) error {
 	}
 	rate, err := ratelimit.ParseRate(text)
 	if err != nil {
-		return &producer.FieldError{Field: "rate", Problem: "must be like 50/s or 600/m, 0 for no limit, or default for the configured rate"}
+		return &producer.FieldError{Field: "rate", Problem: `must be like 50/s or 600/m, 0 for no limit, or "default" for the configured rate`}
 	}
 	setting, err := ratelimit.Setting(rate, acc.ConfiguredBurst)
 	if err != nil {

@@ -19,9 +19,9 @@ import (
 
 // The suppression lists share one hash tag:
 //
-// 	tuma:{optout}:m        data of all lists: n:LIST is the count of numbers on LIST; o:ORIGIN is the number of an origin, and
-// 	                       i:N the origin with number N; origins is the number for the next new origin; last is the token
-// 	                       and result of the last change
+// 	tuma:{optout}:m        data of all lists: the field n:LIST is the count of numbers on LIST; o:ORIGIN is the number of
+// 	                       an origin; i:N is the origin with the number N; "origins" is the number for the next new
+// 	                       origin; "last" is the token and the result of the last change
 // 	tuma:{optout}:LIST:B   bucket B of a list: its numbers whose remainder is B when divided by the number of buckets
 //
 // In a bucket, the field is the quotient of the number. The value has the time of the entry (minutes since 2020) and

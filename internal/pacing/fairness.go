@@ -26,7 +26,7 @@ type Shares struct {
 type accountShare struct {
 	n     int
 	alone bool
-	// The field "unit" is the time in which every worker can take one unit of the account's rate.
+	// The field "unit" is the time in which the account's rate allows each live worker to take one unit.
 	unit time.Duration
 	at   time.Time
 }
@@ -47,7 +47,7 @@ func (s *Shares) Share(ctx context.Context, account string) (openBatchLimit int,
 	return e.n, e.alone
 }
 
-// FairGap returns the time in which every worker can take n units of an account's rate.
+// FairGap returns the time in which an account's rate allows each live worker to take n units.
 func (s *Shares) FairGap(ctx context.Context, account string, n int) time.Duration {
 	return time.Duration(n) * s.read(ctx, account).unit
 }

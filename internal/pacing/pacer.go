@@ -15,14 +15,14 @@ import (
 // last turn was far in the future, this wait becomes longer. If the last turn was near, other
 // workers have little to send, and the wait becomes shorter. A pacer is safe for concurrent use.
 type pacer struct {
-	// asks is a lock. It holds an entry while a slot requests a reservation. It is used only while
-	// the pacer spaces the requests.
+	// The channel "asks" is a lock. It holds an entry while a slot requests a reservation. The slots
+	// use this lock only while the pacer spaces the requests.
 	asks chan struct{}
 	mu   sync.Mutex
 	// scale is the factor for the fair gap between two requests. 0 means that the limiter has not
 	// refused a request lately, so every slot may send a request at any time.
 	scale float64
-	// next is the time of the next request.
+	// The field "next" is the time of the next request.
 	next time.Time
 }
 

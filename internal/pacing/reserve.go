@@ -53,7 +53,8 @@ func (l *Lane) Cooldown(ctx context.Context, d time.Duration) error {
 type Request struct {
 	Units int
 	Slots *Slots
-	// FairGap returns the time in which every worker can take Units units of the account's rate.
+	// FairGap returns the time in which the account's rate allows each live worker to take as many
+	// units as the field Units has.
 	FairGap func(context.Context) time.Duration
 }
 

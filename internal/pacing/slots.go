@@ -14,8 +14,8 @@ type Slots struct {
 // NewSlots returns slots for n calls in flight.
 func NewSlots(n int) *Slots { return &Slots{inFlight: make(chan struct{}, n)} }
 
-// Enter waits until another call may be in flight, and takes the place of this call. It returns
-// false if the channel "stop" is closed first. After Enter has returned true, the caller must call
+// Enter waits until one more call may be in flight, and then counts this call as in flight. It
+// returns false if the channel "stop" is closed first. After Enter has returned true, the caller must call
 // Leave once.
 func (s *Slots) Enter(stop <-chan struct{}) bool {
 	select {
@@ -36,5 +36,5 @@ func (s *Slots) Enter(stop <-chan struct{}) bool {
 // Leave gives back the place that Enter took.
 func (s *Slots) Leave() { <-s.inFlight }
 
-// Awaited reports whether any goroutine waits for a place.
+// Awaited returns true if any goroutine waits in Enter.
 func (s *Slots) Awaited() bool { return s.waiting.Load() > 0 }

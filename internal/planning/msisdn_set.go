@@ -51,7 +51,7 @@ type block struct {
 	shift int
 	used  int
 	zero  bool
-	// bits is the bitmap; it replaces slots.
+	// bits is the bitmap. If the block has a bitmap, slots is nil.
 	bits []uint64
 }
 

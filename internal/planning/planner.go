@@ -78,7 +78,7 @@ func (p *Planner) Resume(carry [][]campaign.Call, segments int) error {
 			}
 			body, reason, _ := p.renderer.render(c.Values)
 			if reason != "" {
-				return fmt.Errorf("plan: cannot render the text of a recipient that an earlier page left over: %s", reason)
+				return fmt.Errorf("plan: cannot render the text of a recipient that an earlier page carried over: %s", reason)
 			}
 			p.segments += len(c.To) * segmentsOf(body)
 			for _, x := range c.To {

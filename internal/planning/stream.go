@@ -6,7 +6,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// stream holds the waiting calls of one account with the same sending hours.
+// stream holds the waiting calls of one account to recipients with the same sending hours.
 type stream struct {
 	campaign.Stream
 	// size is the number of recipients of a full call.

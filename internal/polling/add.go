@@ -14,8 +14,8 @@ import (
 //go:embed add.lua
 var addSource string
 
-// addScript runs even when Redis has reached maxmemory, because the worker must settle the call right
-// after it.
+// addScript runs even when Redis has reached maxmemory, as the settle of the call does. The
+// worker settles the call right after this script.
 var addScript = script.NewAlwaysAllowed("add", addSource)
 
 // maxWaiting is the maximum number of calls of one login that wait for delivery reports. At a larger number, the reports

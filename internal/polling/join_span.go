@@ -14,8 +14,8 @@ import (
 //go:embed join_span.lua
 var joinSpanSource string
 
-// joinSpanScript runs even when Redis has reached maxmemory, because the worker must settle the call right
-// after it.
+// joinSpanScript runs even when Redis has reached maxmemory, as the settle of the call does. The
+// worker settles the call right after this script.
 var joinSpanScript = script.NewAlwaysAllowed("join_span", joinSpanSource)
 
 // maxSpanCalls is the maximum number of calls of one span of time. The reports of further calls are not requested.

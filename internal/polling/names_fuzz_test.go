@@ -12,8 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// Redis may have any bytes under the names of the queue. If they are parsed, they name a call or a span that keeps its
-// name, so that its request and its end concern the entry that was read.
+// A name in the queue may have any bytes. If parseCall accepts a name, the call or span that it returns must have
+// exactly this name. Otherwise Put or EndSpan would change another entry of the queue.
 func FuzzParseCall(f *testing.F) {
 	f.Add(spanCampaign, "1795977232000+60000")
 	f.Add(spanCampaign, "-1+2147483647")

@@ -27,8 +27,8 @@ type Notes struct {
 type NoteSettings struct {
 	// Login is the fingerprint of the login (providers.Info.Fingerprint).
 	Login string
-	// For is how long a call waits for delivery reports. Sample is the number of messages of a campaign whose reports
-	// are requested; 0 means all messages.
+	// The field "For" is how long a call waits for delivery reports. Sample is the number of messages of a campaign
+	// whose reports are requested; 0 means all messages.
 	For    time.Duration
 	Sample int
 	// Spans is true if the gateway lists the reports of a span of time (providers.SpanPoller).
@@ -47,8 +47,8 @@ func NewNotes(r *script.Runner, log zerolog.Logger, s NoteSettings) *Notes {
 	return &Notes{queue: q, log: log, life: s.For, sample: s.Sample, spans: s.Spans}
 }
 
-// Note adds a call with accepted messages to the queue, unless none of these messages is in the sample. total is the number
-// of the campaign's recipients. The worker calls Note before it settles the call. If Redis refuses to store the call in the
+// Note adds a call to the queue if the sample has at least one of the call's accepted messages. total is the number of
+// the campaign's recipients. The worker calls Note before it settles the call. If Redis refuses to store the call in the
 // queue, Note logs the error and returns nil, because the worker must settle the call nevertheless. If Redis is away, Note
 // returns an error, and the worker tries again.
 func (n *Notes) Note(ctx context.Context, c *ledger.Claim, records []campaign.Record, total int) error {

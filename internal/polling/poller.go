@@ -26,7 +26,7 @@ type Account struct {
 	Login string
 	// Rate is the maximum number of requests a second that all processes send together. The default is DefaultRate.
 	Rate ratelimit.Rate
-	// For is how long a message waits for its report.
+	// The field "For" is how long a message waits for its report.
 	For time.Duration
 	// Sample is the number of messages of a campaign whose reports are requested. 0 means all messages.
 	Sample int

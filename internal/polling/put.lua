@@ -20,7 +20,7 @@ if tonumber(due) == 0 then
 end
 redis.call('HSET', KEYS[2], field, accepted .. ' ' .. step .. ' ' .. position .. ' -')
 redis.call('ZADD', calls, due, call)
--- A call that is due already gets the present time as its turn, so that campaigns that have waited
+-- If the call is due already, the campaign's turn is the present time. So campaigns that have waited
 -- longer come first.
 local t = redis.call('TIME')
 local turn = math.max(tonumber(due), tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000))

@@ -66,7 +66,8 @@ type Call struct {
 	Due  time.Time
 	Step int
 	// Position is the first position in the call that has had no request in this step. For a span, Position is a time
-	// in ms, counted from the start of the requested time. Requests up to that time were answered.
+	// in ms, counted from the start of the requested time range. The gateway has answered the requests for the range up
+	// to Position.
 	Position int
 	token    string
 }

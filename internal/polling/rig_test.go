@@ -52,10 +52,11 @@ type rig struct {
 	asked    []string // message IDs, in the order of the requests
 	open     map[string]int
 	together int // the largest number of simultaneous requests about one message
-	// answer may answer a request for a report instead of the simulator. It runs without the lock.
+	// If the function "answer" returns true, it has answered a request for a report, and the simulator does not get
+	// this request. The function runs without the lock.
 	answer func(w http.ResponseWriter, id string) bool
 	counts map[tracking.Result]int
-	// applied are the recipients whose final reports were applied, campaign:batch.call:position.
+	// The map "applied" has the recipients whose final reports were applied. A key is campaign:batch.call:position.
 	applied map[string]bool
 }
 

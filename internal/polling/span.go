@@ -7,9 +7,9 @@ import (
 )
 
 // Some gateways list the delivery reports of all messages of a span of time in one answer (providers.SpanPoller). If
-// calls to such a gateway were claimed in the same span, they wait together. A span waits in the queue like a call. In
-// place of the campaign's name it has a name that no campaign can have. So only one process at a time requests the
-// reports of a span, and its requests use the budget of the login. A request serves all campaigns of the span.
+// calls to such a gateway were claimed in the same span, they wait together. A span waits in the queue like a call. So
+// only one process at a time requests the reports of a span, and these requests use the budget of the login. A request
+// serves all campaigns of the span. The queue names the campaign of each call. For a span it has spanCampaign instead.
 
 const (
 	// spanCampaign takes the place of the campaign's name in the queue. No campaign has this name,
@@ -17,10 +17,10 @@ const (
 	spanCampaign = "span"
 	// spanLength is the length of a span.
 	spanLength = time.Minute
-	// spanSlack is the default of Config.Slack. The clocks of Redis and the gateway may differ by this time, and a call
-	// takes some time. Reconciliation uses the same time.
+	// spanSlack is the default of Config.Slack. The clocks of Redis and of the gateway may differ by up to two
+	// minutes, and a call takes some time. Reconciliation uses the same value.
 	spanSlack = 2 * time.Minute
-	// shortestSpan is the shortest time that is requested.
+	// shortestSpan is the shortest time range for which a Poller requests a list.
 	shortestSpan = time.Second
 )
 

@@ -179,8 +179,8 @@ func TestSpans_GatewayThatFails(t *testing.T) {
 	}
 }
 
-// If a process ends between the list and the end of the step, no report is lost, because the next process requests
-// the remaining messages again.
+// A call that is added twice is in its span once. If a call is added while the span is leased, the span stays and is
+// due again. A process whose lease has ended cannot remove calls from the span.
 func TestSpans_LateAndRepeatedCalls(t *testing.T) {
 	t.Parallel()
 	r := newSpanRig(t)

@@ -13,9 +13,9 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain runs the tests. If PROCESS_TEST_CHILD is set, the test binary is a child instead. The
-// child "end" prints a line and ends with status 3. The child "stay" prints a line and ends when
-// its standard input ends.
+// TestMain runs the tests. If PROCESS_TEST_CHILD is set, it acts as the child with this name instead. The
+// child "end" prints a line and ends with status 3. The child "stay" prints a line and ends when its
+// standard input ends.
 func TestMain(m *testing.M) {
 	switch os.Getenv("PROCESS_TEST_CHILD") {
 	case "end":

@@ -29,7 +29,7 @@ type Quarantine struct {
 	Log       zerolog.Logger
 }
 
-// Unreadable checks whether err means that a record cannot be read. If it does, Unreadable
+// Unreadable handles an error. If err means that a record cannot be read, Unreadable
 // quarantines the work that needs the record, so that other work can proceed. Workers do not
 // try the quarantined work again until the campaign is resumed. Any other error is returned
 // unchanged.

@@ -36,7 +36,7 @@ func TestFind_WaitingOnlyIfAsynqCanTakeIt(t *testing.T) {
 	for name, tt := range map[string]struct {
 		lose   func(*testing.T, redis.UniversalClient)
 		newer  int // the number of wake-ups that are queued after the loss
-		taken  int // the number of wake-ups that asynq takes after that
+		taken  int // the number of wake-ups that asynq takes after the test has queued the newer wake-ups
 		want   queue.Place
 		record bool // whether the record of the wake-up is still in Redis
 	}{
@@ -69,7 +69,7 @@ func TestFind_WaitingOnlyIfAsynqCanTakeIt(t *testing.T) {
 				wake(4 + n)
 			}
 			take(t, rdb, tt.taken, func() error { return nil })
-			for range 2 { // a second call returns the same
+			for range 2 { // a second call must return the same place
 				if got, err := q.Find(t.Context(), findQueue, pointer(2)); err != nil || got != tt.want {
 					t.Errorf("the wake-up is %v (%v), want %v", got, err, tt.want)
 				}
@@ -85,7 +85,8 @@ func TestFind_WaitingOnlyIfAsynqCanTakeIt(t *testing.T) {
 	}
 }
 
-// A wake-up that asynq handles is running. After an error, the wake-up waits until asynq tries it again.
+// While asynq handles a wake-up, Find returns Running. If the handler fails, Find returns Waiting, because asynq tries
+// the wake-up again.
 func TestFind_RunningAndRetried(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t).Client()

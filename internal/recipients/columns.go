@@ -28,8 +28,8 @@ type Columns struct {
 // maxInput is how many bytes of an uploaded number a campaign keeps.
 const maxInput = 64
 
-// OpenColumns returns the columns with the given names of the list in src. If names is nil, it
-// returns all columns that have a name. A name matches a column if both have the same sms.FieldKey.
+// OpenColumns opens the list in src, and returns its columns with the given names. If names is nil,
+// it returns all columns that have a name. A name matches a column if both have the same sms.FieldKey.
 // Merge fields follow the same rule. The error is an *Error if the list has a mistake or lacks a
 // column. The caller must call Close.
 func OpenColumns(src io.ReaderAt, size int64, o Options, names []string) (*Columns, error) {
@@ -89,8 +89,8 @@ func (c *Columns) read() error {
 
 // At returns the cells of a recipient, and the recipient's line. The cells are valid until the next
 // call. The parameter "row" is the recipient's position in the campaign, counted from 1. It must not be
-// lower than in the previous call. The parameter "input" is the recipient's number in the campaign. At
-// returns an *Error if the list has another number at this position.
+// lower than in the previous call. The parameter "input" is the phone number that the campaign
+// has at this position. At returns an *Error if the list has another phone number there.
 func (c *Columns) At(row int, input string) (cells []string, line int, err error) {
 	for c.row < row {
 		if err := c.read(); err != nil {

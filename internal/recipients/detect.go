@@ -138,7 +138,7 @@ func encodingNamed(name string) (string, bool) {
 	case "utf8":
 		return encodingUTF8, true
 	case "utf16", "utf-16":
-		return encodingUTF16LE, true // a byte order mark overrides the byte order
+		return encodingUTF16LE, true // if the text has a byte order mark, findEncoding takes the byte order from it
 	case "cp1252", "windows1252", "latin1", "latin-1", "iso-8859-1", "ansi":
 		return encodingWindows, true
 	case "mac", "macroman", "mac-roman", "x-mac-roman":
@@ -256,9 +256,9 @@ func (l *charset) decode(b []byte, line int) (out []byte, problem string) {
 	case l.encoding == encodingUTF8 && valid:
 		return b, ""
 	case l.encoding == encodingUTF8:
-		return nil, "is not valid UTF-8, but the file is UTF-8"
+		return nil, "is not valid UTF-8, but the encoding of the file is UTF-8"
 	case l.decidedAt > 0 && valid:
-		return nil, "is UTF-8, but the file is Windows-1252"
+		return nil, "is UTF-8, but the encoding of the file is Windows-1252"
 	}
 	out, known := l.fromBytes(b)
 	if !known {

@@ -64,8 +64,8 @@ func FuzzWorkbookWrittenByExcelize(f *testing.F) {
 	f.Add("0712345678", "Wanjirũ <&> \"x\"", int64(254712345678))
 	f.Add("", " ", int64(-1))
 	f.Fuzz(func(t *testing.T, number, name string, other int64) {
-		// The test skips text that a workbook stores in another form. If XML forbids a character,
-		// Excel writes it as _xHHHH_, and XML changes line ends.
+		// The test skips text that a workbook stores in another form. Excel writes a character that XML
+		// forbids as _xHHHH_. A line end may be read back as another line end.
 		bad := func(r rune) bool { return r < ' ' || r == utf8.RuneError || r == 0xfffe || r == 0xffff }
 		if !utf8.ValidString(number+"|"+name) || strings.ContainsFunc(number+name, bad) || strings.Contains(number+name, "_x") ||
 			len(name) > MaxField || len(number) > MaxField || other >= 1e15 || other <= -1e15 {

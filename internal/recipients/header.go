@@ -27,8 +27,8 @@ func (h *header) wants(column int) bool {
 	return slices.Contains(h.fields, column) || slices.Contains(h.refs, column)
 }
 
-// separators are the characters that may divide the columns of a text. If several of these characters divide a
-// header into the same number of columns, the first of them applies.
+// separators are the characters that may divide the columns of a text. If several of them divide a header into the
+// same number of columns, the list uses the one that comes first in this constant.
 const separators = ",;\t|"
 
 // findHeader finds the columns in the first line of a text, and the separator between them. It

@@ -140,9 +140,9 @@ func endlessly(head, line string, size int64) func(testing.TB) (io.ReaderAt, int
 	return func(testing.TB) (io.ReaderAt, int64) { return &endless{head: head, line: line}, size }
 }
 
-// noisyTexts returns a workbook with shared strings of random digits. They compress badly, so the
-// reader does not refuse them for their compression ratio (xlsx.maxRatio). They take more than 4
-// MiB (xlsx.stringsInMemory), so the reader must move them to a temporary file.
+// noisyTexts returns a workbook with shared strings of random digits. These strings
+// compress badly, so the reader does not refuse the workbook for its compression ratio (xlsx.maxRatio).
+// They take more than 4 MiB (xlsx.stringsInMemory), so the reader must move them to a temporary file.
 func noisyTexts(t testing.TB) (io.ReaderAt, int64) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	return inTexts(func(w io.Writer) {

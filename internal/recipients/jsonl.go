@@ -120,7 +120,7 @@ func (p *listReader) parseObject(line []byte, o *object) error {
 		if token, err = decoder.Token(); err != nil {
 			break
 		}
-		m.name, _ = token.(string) // the decoder returns an error for any other name
+		m.name, _ = token.(string) // the decoder returns an error if the name is not a string
 		if err = decoder.Decode(&m.value); err != nil {
 			break
 		}

@@ -38,7 +38,7 @@ func TestJSONL_AmbiguousObjects(t *testing.T) {
 func TestJSONL_MembersInAnyOrder(t *testing.T) {
 	t.Parallel()
 	text := `{"First Name":"A","phone":"1"}` + "\n" + `{"PHONE":"2","first_name":"\ud83d\ude00\\u0000","other":{"phone":"9","Phone":"8"}}` + "\n"
-	for range 20 { // repeated, because a mistake with the random order of a map is not visible in every run
+	for range 20 { // the order of a map is random, so a fault that depends on it is not visible in every run
 		got, _, err := readAll(listOf(text, Options{Name: "list.jsonl", Fields: []string{"firstname"}}))
 		if diff := cmp.Diff([]string{"1|A", `2|😀\u0000`}, got); err != nil || diff != "" {
 			t.Fatalf("error %v %s", err, diff)

@@ -56,8 +56,8 @@ func (l *lines) next() ([]byte, error) {
 			return nil, io.EOF
 		}
 	}
-	// A text file that was converted twice has two carriage returns before each line feed, so
-	// remove all.
+	// A text file that was converted twice has two carriage returns before each line feed. So
+	// remove all carriage returns at the end of the line.
 	return bytes.TrimRight(line, "\r"), nil
 }
 

@@ -67,12 +67,12 @@ const (
 
 // Error is a mistake in a list, or in the options, that the user can correct.
 type Error struct {
-	// Where is the file name. If the mistake is at a known place in the file, Where also has this
-	// place: the line of a text, or the sheet and the row of a workbook.
+	// The field "Where" has the file name. If the mistake is at a known place in the file, the field
+	// also has this place: the line of a text, or the sheet and the row of a workbook.
 	Where string
 	// Problem describes the mistake and its correction.
 	Problem string
-	// more are further mistakes of the same list.
+	// The field "more" has further mistakes of the same list.
 	more []*Error
 }
 
@@ -102,14 +102,15 @@ type List struct {
 	sheets        []string // the names of the workbook's sheets that are not hidden
 	columns       []string // cells of the header
 	guess         Guess
-	// fields holds the values of the last record, by Options.Fields.
+	// fields holds the values of the last record. Its keys are the names in Options.Fields.
 	fields map[string]string
 	// cells holds the cells of the last record, by column. It is used only if Options.cells is set.
 	cells []string
 	arena arena
 }
 
-// New returns a List of the first size bytes of src. It does not read src yet.
+// New returns a List of the beginning of src. The parameter "size" is the length of this beginning in bytes. New
+// does not read src yet.
 func New(src io.ReaderAt, size int64, o Options) *List {
 	l := &List{src: src, size: size, o: o}
 	if len(o.Fields) > 0 {

@@ -31,7 +31,7 @@ func TestList_AllMistakesAtOnce(t *testing.T) {
 				"list.csv:4: there is text after the quote (\") that closes a field: write a field that holds quotes as \"say \"\"hello\"\"\"", 1},
 		"csv in two encodings": {
 			"phone,note\n0712345678,Ren\u00e9\n0712345678,Ren\xe9\n0712345678,ok\n0712345678,Ren\xe9\n",
-			"list.csv: 2 rows, 3, 5: the field note is not valid UTF-8, but the file is UTF-8 (since line 2): save the list as CSV UTF-8, or set its encoding with --encoding", 2},
+			"list.csv: 2 rows, 3, 5: the field note is not valid UTF-8, but the encoding of the file is UTF-8 (since line 2): save the list as CSV UTF-8, or set its encoding with --encoding", 2},
 		"json lines": {
 			`{"phone":"0712345678","note":"a"}` + "\n\n" + `{"phone":"0712345678","note":["a"]}` + "\n" + `{"phone":"0712345678","note":"a","Note":"b"}` + "\n" +
 				`{"phone":"0712345678","note":"b"}` + "\n" + `{"phone":{},"note":"b"}` + "\n" + `{"phone":"0712345678","note":["a"]}` + "\n",

@@ -6,25 +6,25 @@ import (
 	"io"
 )
 
-// records reads CSV records with the same results as encoding/csv; a fuzz test compares them. It
-// also accepts spaces around a quoted field, and an = before the quote. Spreadsheets write
-// ="0712345678" if digits must stay text. Most records have no quotes, and for these it is much
-// faster than encoding/csv.
+// The type "records" reads CSV records with the same results as encoding/csv; a fuzz test compares the
+// results. It also accepts spaces around a quoted field, and an = before the quote, because
+// spreadsheets write ="0712345678" if digits must stay text. Most records have no quotes. The type
+// reads such records much faster than encoding/csv.
 type records struct {
 	lines *lines
 	comma byte
 	// line is the first line of the last record.
 	line   int
 	fields [][]byte
-	// unquoted holds the concatenated fields of a record with quotes, without the quotes. The slice "ends"
-	// holds the end of each field in unquoted.
+	// If a record has quotes, the slice "unquoted" holds its fields, concatenated and without their quotes. The
+	// slice "ends" holds the end of each field in unquoted.
 	unquoted []byte
 	ends     []int
 }
 
 var (
 	errRecordTooLong = errors.New("the record is too long")
-	errQuoteInField  = errors.New(`a quote (") is inside a field that does not begin with one`)
+	errQuoteInField  = errors.New(`a quote (") is inside a field that does not begin with a quote`)
 	errQuoteOpen     = errors.New(`a quote (") is not closed`)
 	errAfterQuote    = errors.New(`there is text after the quote (") that closes a field`)
 )

@@ -170,9 +170,9 @@ func (p *listReader) tableOrPlain(format Format, take func(producer.Recipient) b
 	return p.tableRecipients(comma, h, take)
 }
 
-// separatorLine returns the separator of a line such as sep=; that Excel writes before the header.
-// The result "named" is false for any other line. Programs that save such a file again may put the
-// line in quotes, or append separators to it, as in "sep=," and sep=,,,.
+// separatorLine returns the separator that a line names. Before the header, Excel writes a line such as
+// `sep=;`. The result "named" is false for any other line. If a program saves such a file again, it may
+// put the line in quotes, as in `"sep=,"`, or append separators, as in `sep=,,,`.
 func separatorLine(line []byte) (separator byte, named bool) {
 	text := bytes.Trim(line, " \"")
 	if len(text) < len("sep=,") || !bytes.EqualFold(text[:len("sep=")], []byte("sep=")) {

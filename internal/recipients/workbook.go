@@ -83,7 +83,7 @@ func (l *List) workbookHeader(r *xlsx.Row) (h *header, plain bool, err error) {
 		}
 		text, err := r.Text(c)
 		if err != nil && !r.Computed(c) {
-			unknown = err // the column has no name, which is a mistake only if a column is missing
+			unknown = err // the name of this column is unknown, which is a mistake only if a wanted column is not found
 			continue
 		}
 		if err != nil {
@@ -186,7 +186,7 @@ func (l *List) workbookRecipient(r *xlsx.Row, h *header) (out producer.Recipient
 				l.cells = append(l.cells, out.Number)
 				continue
 			}
-			value, _ := r.Text(r.Cell(column)) // the value is blank if Text returns an error, because the formula was never computed
+			value, _ := r.Text(r.Cell(column)) // if the formula was never computed, Text returns an error, and the value is blank
 			l.cells = append(l.cells, string(bytes.TrimSpace(value)))
 		}
 	}

@@ -273,8 +273,8 @@ func TestEncodingsAndFormatsThatAreRefused(t *testing.T) {
 		o          Options
 		text, want string
 	}{
-		"Windows-1252 in UTF-8":     {Options{}, "phone,name\n1,é\n2,Ren\xe9e\n", "f:3: the field name is not valid UTF-8, but the file is UTF-8 (since line 2)"},
-		"UTF-8 in Windows-1252":     {Options{}, "phone,name\n2,Ren\xe9e\n1,é\n", "f:3: the field name is UTF-8, but the file is Windows-1252 (since line 2)"},
+		"Windows-1252 in UTF-8":     {Options{}, "phone,name\n1,é\n2,Ren\xe9e\n", "f:3: the field name is not valid UTF-8, but the encoding of the file is UTF-8 (since line 2)"},
+		"UTF-8 in Windows-1252":     {Options{}, "phone,name\n2,Ren\xe9e\n1,é\n", "f:3: the field name is UTF-8, but the encoding of the file is Windows-1252 (since line 2)"},
 		"not UTF-8 as asked for":    {Options{Encoding: "utf-8"}, "phone,name\n2,Ren\xe9e\n", "f:2: the field name is not valid UTF-8"},
 		"no letter of Windows-1252": {Options{}, "phone,name\n2,\x81\n", "f:2: the field name has a byte that is not valid in Windows-1252"},
 		"another mark":              {Options{Encoding: "windows-1252"}, "\xef\xbb\xbfphone\n", "f is in utf-8 according to its byte order mark"},

@@ -10,7 +10,7 @@ import (
 )
 
 // openAttempts caches the recipients of a login's unresolved attempts. An unresolved attempt is
-// in flight, or has ended unknown.
+// in flight, or has an unknown outcome.
 type openAttempts struct {
 	mu   sync.Mutex
 	read time.Time

@@ -33,7 +33,7 @@ const (
 // methods are safe for concurrent use.
 type Tracker struct {
 	Attempts *attempts.Index
-	// Ledger returns the recipients of an attempt's call.
+	// Ledger is the ledger that has the recipients of an attempt's call.
 	Ledger *ledger.Ledger
 	Log    zerolog.Logger
 	Info   providers.Info
@@ -55,8 +55,8 @@ type Tracker struct {
 	open    openAttempts
 }
 
-// The method "For" returns how long a call of unknown outcome is looked up at the gateway. 0 means
-// that such calls are not looked up.
+// For returns how long a call of unknown outcome is looked up at the gateway. It returns 0 if such
+// calls are not looked up.
 func (t *Tracker) For() time.Duration {
 	if !t.Searches() {
 		return 0
@@ -79,8 +79,8 @@ func (t *Tracker) lister() providers.Reconciler {
 	return t.Lister
 }
 
-// Tracked reports whether the login's attempts and message IDs are recorded, so that messages in
-// the gateway's reports can be matched with them.
+// Tracked returns true if the login's attempts and message IDs are recorded. Messages in the
+// gateway's reports can then be matched with these attempts.
 func (t *Tracker) Tracked() bool {
 	return t.Info.KeyTTL == 0 && (t.Searches() || t.Info.DLRNamesRecipient)
 }
@@ -140,7 +140,7 @@ func (t *Tracker) Forget(ctx context.Context, c *ledger.Claim) {
 		return
 	}
 	if err := t.Attempts.End(ctx, t.Info.Fingerprint, c.Attempt()); err != nil {
-		t.Log.Debug().Err(err).Msg("could not delete finished attempt; reconciliation will be less precise") // the failure has no other effect
+		t.Log.Debug().Err(err).Msg("could not delete finished attempt; reconciliation will be less precise") // the caller gets no error, because the failure has only this effect
 	}
 }
 

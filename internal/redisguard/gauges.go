@@ -52,7 +52,7 @@ func ReadGauges(ctx context.Context, rdb redis.UniversalClient) (Gauges, error) 
 	case *redis.Client:
 		err = add(ctx, c)
 	default:
-		err = fmt.Errorf("read memory and replicas of redis: the client must be of one redis or of a cluster, not a %T", rdb)
+		err = fmt.Errorf("read memory and replicas of redis: want a client of one redis server or of a cluster, got a %T", rdb)
 	}
 	return out, err
 }

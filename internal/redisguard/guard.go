@@ -88,7 +88,7 @@ func (g *Guard) Confirmed() (dials int64, ok bool) {
 	return dials, dials == g.confirmedDials.Load()
 }
 
-// Unchanged reports whether no new connection was made: the number of connections is still the parameter "dials".
+// Unchanged returns true if no connection was added: the number of connections is still the parameter "dials".
 func (g *Guard) Unchanged(dials int64) bool { return g.dials.Load() == dials }
 
 // Enter counts a claim that is about to be requested. The caller calls the function "leave" after
@@ -136,8 +136,8 @@ func (g *Guard) checkRunID(ctx context.Context) error {
 	case id == "":
 		g.runID = id
 		return nil
-	// Compare the run_id with g.awaited and with g.runID. After a failback, g.awaited may be this Redis, although
-	// this Redis lacks the settles that were written to the other Redis.
+	// Compare the run_id with g.awaited and with g.runID. After a failback, g.awaited may be the run_id of this
+	// Redis, although this Redis lacks the settles that were written to the other Redis.
 	case id == g.awaited && id == g.runID:
 		return nil
 	case g.runID != "" && id != g.runID:

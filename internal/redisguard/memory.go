@@ -23,7 +23,7 @@ type Memory struct {
 // memory above this share is reserved for settles, because the outcome of each call must be stored.
 const claimShare = 0.95
 
-// Full reports whether the memory of Redis was too full for another claim at the last Read.
+// Full returns true if the memory of Redis was too full for another claim at the last Read.
 func (m *Memory) Full() bool { return m.over.Load() }
 
 // Read reads from INFO how much of its memory Redis uses. If INFO cannot be read, the result of

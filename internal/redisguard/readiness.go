@@ -141,7 +141,7 @@ func (r *Readiness) newRunID(err error) string {
 // afterFailure is how long after the end of a failure other commands may still fail because of it.
 const afterFailure = 30 * time.Second
 
-// Recent reports whether Redis fails now, or failed less than half a minute ago. Redis fails if it
+// Recent returns true if Redis fails now, or failed less than half a minute ago. Redis fails if it
 // refuses writes or does not answer. Recent sends no command.
 func (r *Readiness) Recent() bool {
 	r.mu.Lock()

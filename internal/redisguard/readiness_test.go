@@ -47,7 +47,7 @@ func TestReadiness_SaysRestartedOnlyIfItKnows(t *testing.T) {
 	rdb.AddHook(faults)
 	var log bytes.Buffer
 	r := &Readiness{Redis: rdb, Log: zerolog.New(&log)}
-	// outage reports a failure and then a success. It returns the field "restarted" of the log line.
+	// The function "outage" notes a failure and then a success. It returns the field "restarted" of the log line.
 	outage := func(restart bool, unreadable ...string) any {
 		t.Helper()
 		log.Reset()

@@ -52,7 +52,7 @@ func TryWrites(ctx context.Context, rdb redis.UniversalClient) error {
 	if cause == nil {
 		return nil
 	}
-	// If an error occurs within a script, Redis adds the hash of the script.
+	// If an error occurs within a script, Redis appends " script: " and the hash of the script to the error. Remove these.
 	text, _, _ := strings.Cut(cause.Error(), " script: ")
 	e := &refusal{text: fmt.Sprintf("%v under %s: %s", ErrRefusesWrites, strings.Join(refused, " and "), text)}
 	// NOPERM means that the user must not run scripts. The other text means that the user must not

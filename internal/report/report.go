@@ -15,7 +15,7 @@ type Report struct {
 	Recipients int `json:"recipients"`
 	// Statuses counts recipients by status. It leaves out a status that no recipient has.
 	Statuses map[string]int `json:"statuses"`
-	// Reasons, Codes, Accounts and Countries are sorted by recipients, most first.
+	// Reasons, Codes, Accounts and Countries begin with the entry that has the most recipients.
 	Reasons   []ReasonCount `json:"reasons"`
 	Codes     []CodeCount   `json:"codes"`
 	Accounts  []Group       `json:"accounts"`
@@ -46,7 +46,7 @@ type Report struct {
 	times, deliveries console.Timeline
 }
 
-// Times returns when the gateways answered the calls to recipients.
+// Times returns the number of recipients whose calls the gateways answered, by time.
 func (r *Report) Times() console.Timeline { return r.times }
 
 // Deliveries returns when messages were delivered.
@@ -90,8 +90,8 @@ type TimelinePoint struct {
 	Recipients int       `json:"recipients"`
 }
 
-// Of reads the results of a campaign once and sums them up. It also works while the campaign is being
-// sent. Its memory does not grow with the number of recipients.
+// Of returns the report of a campaign. It reads the results once and sums them up. It also works while
+// the campaign is being sent. Its memory does not grow with the number of recipients.
 func Of(ctx context.Context, client *producer.Client, id string) (*Report, producer.Status, error) {
 	st, err := client.Status(ctx, id)
 	if err != nil {

@@ -175,7 +175,7 @@ func (c *totals) report(prices map[string]string) *Report {
 // timelineColumns is the maximum number of points of the timeline in --json.
 const timelineColumns = 120
 
-// fillTimes sets the fields about when the campaign was sent.
+// fillTimes sets the fields that describe when the campaign was sent, how fast, and when messages were delivered.
 func (r *Report) fillTimes() {
 	r.Timeline = []TimelinePoint{}
 	first, last := r.times.First(), r.times.Last()
@@ -233,7 +233,7 @@ func costsOf(sums map[string]*CostSum) []CostSum {
 	return out
 }
 
-// groupsOf returns the groups sorted by recipients, most first.
+// groupsOf returns the groups. The group with the most recipients comes first.
 func groupsOf(parts map[string]*groupTotals) []Group {
 	out := []Group{}
 	for name, p := range parts {

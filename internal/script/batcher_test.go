@@ -13,7 +13,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
-// echo answers each request with its only argument.
+// The script "echo" answers each request with the shared argument followed by the request's own argument.
 var echo = New("echo", "local out = {} for i = 2, #ARGV do out[#out + 1] = ARGV[1] .. ARGV[i] end return out")
 
 func newEcho(t *testing.T) (*Batcher[string], *redis.Client) {

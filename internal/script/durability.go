@@ -141,7 +141,8 @@ func (r *Runner) master(ctx context.Context, key string) (*redis.Client, error) 
 	case *redis.Client:
 		return rdb, nil
 	case *redis.ClusterClient:
-		// The hook of the cluster client sees neither this key nor the commands to the node.
+		// The hook of the cluster client does not run for MasterForKey, nor for commands to a node. So add the prefix to
+		// the key here, and give the client of the node a hook.
 		before := prefix.Of(rdb)
 		node, err := rdb.MasterForKey(ctx, before+key)
 		if err != nil {

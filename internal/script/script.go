@@ -64,7 +64,7 @@ func Answer(c *redis.Cmd) ([]string, error) { return texts(c.Result()) }
 // Name returns the name that was given to New.
 func (s *Script) Name() string { return s.name }
 
-// Hash returns the hash by which Redis identifies the script without its flags line.
+// Hash returns the hash of the script without its flags line. Redis identifies a script by its hash.
 func (s *Script) Hash() string { return s.plain.Hash() }
 
 // Runner runs scripts in one Redis. It is safe for concurrent use.

@@ -42,11 +42,11 @@ func Arguments(t *testing.T, files fs.FS, prelude string, structs map[string][]a
 			continue
 		}
 		if len(structs[name]) == 0 && strings.Contains(source, "unpack(ARGV") {
-			t.Errorf("%s.lua takes arguments; name its struct in the test", name)
+			t.Errorf("%s.lua takes arguments: the test must pass the struct of these arguments", name)
 			continue
 		}
 		if raw := rawArgument.FindString(source); raw != "" {
-			t.Errorf("%s.lua reads %s; it must assign its arguments to named variables at its beginning", name, raw)
+			t.Errorf("%s.lua reads %s: at its beginning, the script must assign its arguments to named variables", name, raw)
 		}
 		s := signature{name, namedArguments.FindAllStringSubmatch(source, -1), headerNames(source)}
 		s.check(t, structs[name], shared)
@@ -67,7 +67,7 @@ func SameNames(t *testing.T, files fs.FS, exempt ...string) {
 			continue
 		}
 		if _, err := os.Stat(name + ".go"); err != nil {
-			t.Errorf("%s.lua has no Go file of its name: %v", name, err)
+			t.Errorf("%s.lua has no Go file with the same name: %v", name, err)
 		}
 	}
 }

@@ -24,7 +24,7 @@ type holdInput struct {
 type rateInput struct {
 	Name string `path:"name" maxLength:"64" example:"kobo-main"`
 	Body struct {
-		Rate string `json:"rate" example:"80/s" doc:"N/s or N/m, 0 for no limit, or default for the configured rate."`
+		Rate string `json:"rate" example:"80/s" doc:"N/s or N/m, 0 for an unlimited rate, or \"default\" for the configured rate."`
 	}
 }
 

@@ -305,7 +305,7 @@ func TestCampaigns_ParallelRequestsCreateOne(t *testing.T) {
 	for range 50 {
 		wg.Go(func() {
 			a := r.do(key, "POST", "/v1/campaigns", `{"via":"kobo-main","country":"KE","body":"x","recipients":[{"number":"0712345678"},{"number":"0712345679"}]}`, "Idempotency-Key", "same")
-			for a.status == http.StatusServiceUnavailable { // too many uploads are running; the answer has the time of the next try
+			for a.status == http.StatusServiceUnavailable { // too many uploads are running; the answer says when the client may try again
 				if a.header.Get("Retry-After") == "" {
 					t.Error("a 503 without Retry-After")
 				}

@@ -67,7 +67,7 @@ func (a *API) addControls() {
 
 func (a *API) retry(ctx context.Context, in *retryInput) (*retryOutput, error) {
 	if !in.Body.Unknown && !in.Body.Rejected {
-		return nil, a.problem(&producer.FieldError{Field: "unknown", Problem: "set unknown, rejected or both"})
+		return nil, a.problem(&producer.FieldError{Field: "unknown", Problem: `set "unknown", "rejected" or both to true`})
 	}
 	n, err := a.countedRetry(ctx, in)
 	if err != nil {

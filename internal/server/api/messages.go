@@ -53,7 +53,7 @@ type sendInput struct {
 	Traceparent string `header:"traceparent" doc:"W3C trace context: the spans of this request join the caller's trace."`
 
 	Key  string `header:"Idempotency-Key" maxLength:"128" doc:"ID of the message. A repeated request changes nothing."`
-	Wait int    `query:"wait" minimum:"0" maximum:"30" doc:"Wait for the end of the message, up to this number of seconds."`
+	Wait int    `query:"wait" minimum:"0" maximum:"30" doc:"Wait until the message has ended, up to this number of seconds."`
 	Body messageBody
 }
 
@@ -66,7 +66,7 @@ type messageOutput struct {
 
 type messageInput struct {
 	ID   string `path:"id" maxLength:"128" example:"order-1234"`
-	Wait int    `query:"wait" minimum:"0" maximum:"30" doc:"Wait for the end of the message, up to this number of seconds."`
+	Wait int    `query:"wait" minimum:"0" maximum:"30" doc:"Wait until the message has ended, up to this number of seconds."`
 }
 
 func (a *API) addMessages() {

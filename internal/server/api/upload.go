@@ -316,7 +316,7 @@ func (in *uploadInput) readParts(form *multipart.Reader) (body CampaignBody, lis
 	for {
 		part, err := form.NextPart()
 		if errors.Is(err, io.EOF) {
-			return body, nil, end, &producer.FieldError{Field: "file", Problem: "is missing: the form needs a part campaign and then a part file"}
+			return body, nil, end, &producer.FieldError{Field: "file", Problem: `is missing: the form needs a part "campaign" and then a part "file"`}
 		}
 		if err != nil {
 			return body, nil, end, bodyError(err)
@@ -333,12 +333,12 @@ func (in *uploadInput) readParts(form *multipart.Reader) (body CampaignBody, lis
 			found = true
 		case "file":
 			if !found {
-				return body, nil, end, &producer.FieldError{Field: "campaign", Problem: `must be a part before the part "file"`}
+				return body, nil, end, &producer.FieldError{Field: "campaign", Problem: `must come before the part "file"`}
 			}
 			list, end, err = in.spool(part, recipients.Auto, body.Body)
 			return body, list, end, err
 		default:
-			return body, nil, end, &producer.FieldError{Field: part.FormName(), Problem: "is not a part of this form; its parts are campaign and file"}
+			return body, nil, end, &producer.FieldError{Field: part.FormName(), Problem: `is not a part of this form, which has the parts "campaign" and "file"`}
 		}
 	}
 }
