@@ -162,8 +162,8 @@ type lookedUp struct {
 	opted map[sms.MSISDN]string
 }
 
-// lookups looks up which recipients of each page have opted out. It yields each page together with
-// these recipients.
+// The function "lookups" finds out which recipients of each page have opted out. It yields each
+// page together with these recipients.
 func lookups(ctx context.Context, opted *optout.Lookup, pages iter.Seq2[planning.Reading, error]) iter.Seq2[lookedUp, error] {
 	return func(yield func(lookedUp, error) bool) {
 		for page, err := range pages {
@@ -178,8 +178,8 @@ func lookups(ctx context.Context, opted *optout.Lookup, pages iter.Seq2[planning
 	}
 }
 
-// committed is the result of committing a page. The field "done" is true if the campaign is finished.
-// If one task plans and sends the campaign, the field "first" is the campaign's first batch.
+// The type "committed" is the result of committing a page. The field "done" is true if the campaign is
+// finished. If one task plans and sends the campaign, the field "first" is the campaign's first batch.
 type committed struct {
 	done  bool
 	first *ledger.Wake

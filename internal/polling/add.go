@@ -18,8 +18,8 @@ var addSource string
 // worker settles the call right after this script.
 var addScript = script.NewAlwaysAllowed("add", addSource)
 
-// maxWaiting is the maximum number of calls of one login that wait for delivery reports. At a larger number, the reports
-// of further calls are not requested.
+// maxWaiting is the maximum number of calls of one login that wait for delivery reports. Any
+// further call is not added, and its reports are not requested.
 const maxWaiting = 1_000_000
 
 // ErrFull means that maxWaiting calls of the login wait for delivery reports, and that the new call

@@ -57,7 +57,7 @@ func parseMember(name string) (ledger.SentCall, bool) {
 	return c.SentCall, ok && campaign != spanCampaign
 }
 
-// members returns the names of the calls of a span.
+// The method "members" returns the names of the calls of a span.
 func (q *Queue) members(ctx context.Context, s Span) ([]string, error) {
 	names, err := q.scripts.Redis().SMembers(ctx, turnsKey(q.login)+":m:"+s.name()).Result()
 	if err != nil {

@@ -130,7 +130,7 @@ func (p *Poller) Run(ctx context.Context) {
 	group.Wait()
 }
 
-// login requests the delivery reports of the accounts that share one login at a gateway.
+// The type "login" requests the delivery reports of the accounts that share one login at a gateway.
 type login struct {
 	Account
 	queue    *Queue

@@ -234,8 +234,8 @@ func TestCall_NextStep(t *testing.T) {
 	}
 }
 
-// A campaign of 400 messages has a sample of 20. All requests are about this sample, with at most one for each message
-// in each of six steps. In the same way, a million messages with a sample of 1,000 cost at most 6,000 requests.
+// A campaign of 400 messages has a sample of 20. All requests are about this sample. Each of six steps sends at most
+// one request for each message. In the same way, a million messages with a sample of 1,000 cost at most 6,000 requests.
 func TestPoller_SampleBoundsTheRequests(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

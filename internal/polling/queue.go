@@ -96,7 +96,7 @@ func (c Call) next(schedule []time.Duration, now time.Time, wait time.Duration) 
 	return c
 }
 
-// names returns the two names of a call in the queue.
+// The method "names" returns the two names of a call in the queue.
 func (c Call) names() (campaign, call string) {
 	if c.Span.Length > 0 {
 		return spanCampaign, c.Span.name()

@@ -76,7 +76,8 @@ func isForAll(err error) bool {
 }
 
 // isSilent reports whether the gateway gave no answer, or answered that it cannot serve requests now. Tuma then sends no
-// request to the gateway for a while. The next request is about another message, because this message may be the cause.
+// request to the gateway for a while. The next request is about another message, because the message
+// of this request may be the cause.
 func isSilent(err error) bool {
 	e, ok := errors.AsType[*providers.Error](err)
 	if !ok {

@@ -160,7 +160,7 @@ func (l *login) applySome(ctx context.Context, c Call, names []string, by map[st
 	return l.queue.Leave(ctx, c, l.lease(), done)
 }
 
-// listed is a final report that a gateway's list contains.
+// The type "listed" is a final report that a gateway's list contains.
 type listed struct {
 	ledger.BatchRef
 	ledger.Report

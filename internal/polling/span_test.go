@@ -20,8 +20,8 @@ import (
 )
 
 // newSpanRig does what newRig does, but with a simulated TextConnect, which lists the reports of a span of time. For
-// each request for a list, the field "asked" has the span. For any other request about a message, it has the word
-// "status".
+// each request for a list, the field "asked" has the span. For a request about one message, the field has
+// the word "status".
 func newSpanRig(t testing.TB) *rig {
 	t.Helper()
 	r := newRig(t)
@@ -115,7 +115,7 @@ func TestSpans_FollowTheSchedule(t *testing.T) {
 }
 
 // If the client cannot read a list as a whole, the list is requested in halves, within the budget. A list may name
-// foreign messages, a message twice, or a message with another recipient. The other reports of such a list are applied.
+// foreign messages, a message twice, or a message with a wrong recipient. The other reports of such a list are applied.
 func TestSpans_LongAndStrangeLists(t *testing.T) {
 	t.Parallel()
 	r := newSpanRig(t)
@@ -151,8 +151,8 @@ func TestSpans_LongAndStrangeLists(t *testing.T) {
 	}
 }
 
-// A faulty gateway may send a list that does not end, even for the shortest time range. It then costs only a few
-// requests in each step. After a refused login, or an answer in another form, no report is lost.
+// A faulty gateway may send a list that does not end, even for the shortest time range. Such a list costs
+// only a few requests in each step. After a refused login, or an answer in another form, no report is lost.
 func TestSpans_GatewayThatFails(t *testing.T) {
 	t.Parallel()
 	r := newSpanRig(t)
@@ -273,7 +273,7 @@ func (r *rig) messageIDs(id string) (ids []string) {
 	return ids
 }
 
-// endless is a reader of a list that never ends.
+// The type "endless" is a reader of a list that never ends.
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) {

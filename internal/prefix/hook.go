@@ -14,8 +14,8 @@ import (
 // ended, the hook restores the command's keys.
 type hook struct{ prefix string }
 
-// done marks the context of a command whose keys have the prefix already. A cluster client passes its
-// commands to a client of one node, and that client may also have a hook.
+// The type "done" marks the context of a command whose keys have the prefix already. A cluster client
+// passes its commands to a client of one node, and that client may also have a hook.
 type done struct{}
 
 // DialHook implements redis.Hook.
@@ -123,7 +123,7 @@ func find(args []any) ([]int, error) {
 	return places, nil
 }
 
-// places returns the places of the keys in a command. args[0] is the name of the command.
+// A function of the type "places" returns the places of the keys in a command. args[0] is the name of the command.
 type places func(args []any) ([]int, error)
 
 // The function "none" is for commands without a key.
@@ -181,7 +181,7 @@ func scan(args []any) ([]int, error) {
 			return []int{i + 1}, nil
 		}
 	}
-	return nil, errors.New("the command has no MATCH, so that it would return keys of other environments")
+	return nil, errors.New("the command needs MATCH: without it, the command would return keys of other environments")
 }
 
 // The map "commands" has each command that the hook permits, in lower case. Add a command here when

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// child returns the command of one of the children that TestMain describes.
+// The function "child" returns the command of one of the children that TestMain describes.
 func child(t *testing.T, what string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()

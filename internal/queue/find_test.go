@@ -15,7 +15,7 @@ import (
 
 const findQueue = "tuma-send:a"
 
-// lose returns a function that deletes keys of asynq.
+// The function "lose" returns a function that deletes keys of asynq.
 func lose(keys ...string) func(*testing.T, redis.UniversalClient) {
 	return func(t *testing.T, rdb redis.UniversalClient) {
 		t.Helper()
@@ -117,7 +117,7 @@ func TestFind_RunningAndRetried(t *testing.T) {
 	}
 }
 
-// take lets asynq take n tasks of the queue, the oldest first, and handle them with h.
+// The function "take" lets asynq take n tasks of the queue, the oldest first, and handle them with h.
 func take(t *testing.T, rdb redis.UniversalClient, n int, h func() error) {
 	t.Helper()
 	if n == 0 {

@@ -21,14 +21,14 @@ type Gate struct {
 	// check of all queues stays valid for half of that time.
 	every time.Duration
 	mu    sync.Mutex
-	// taken is the time at which a server last took a task. For the duration busyFor after that, the
-	// gate checks more often, because further tasks are likely. One example is the batch of a message
-	// that was just planned.
+	// The field "taken" is the time at which a server last took a task. For the duration busyFor
+	// after that, the gate checks more often, because further tasks are likely. One example is the
+	// batch of a message that was just planned.
 	taken time.Time
 	at    time.Time
 	empty bool
-	// tried holds, for each queue, the last time at which a server found this queue empty while
-	// another queue was not empty.
+	// The map "tried" holds, for each queue, the last time at which a server found this queue empty
+	// while another queue was not empty.
 	tried map[string]time.Time
 }
 

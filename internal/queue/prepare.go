@@ -24,7 +24,7 @@ type preparer struct {
 	announce map[string][]any
 }
 
-// recorded is the key of the context value that receives the commands, a *[]redis.Cmder.
+// The type "recorded" is the key of the context value that receives the commands, a *[]redis.Cmder.
 type recorded struct{}
 
 // recorder is a redis.Hook that records commands, and answers them like Redis.

@@ -96,7 +96,7 @@ type Pointer struct {
 	Trace string `json:"-"`
 }
 
-// traceHeader is the header of a task that holds Pointer.Trace.
+// traceHeader is the name of the task header with the value of Pointer.Trace.
 const traceHeader = "traceparent"
 
 // DecodeTask decodes a task's payload and header. See Decode.

@@ -13,7 +13,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// detected is the format and encoding of a list, as far as the first bytes of the list decide them.
+// The type "detected" is the format and encoding of a list, as far as the first bytes of the list decide them.
 type detected struct {
 	format   Format // if Auto, the first line decides whether the list is a table or a plain list
 	encoding string // if Auto, the first non-ASCII field decides whether the list is in UTF-8 or Windows-1252

@@ -55,8 +55,8 @@ func sheetOf(t testing.TB, write func(io.Writer)) []byte {
 	return partsOf(t, map[string]func(io.Writer){"xl/sheet.xml": write})
 }
 
-// repeated returns a function that writes the text "head" once, the text "line" n times, and the text "tail"
-// once.
+// The function "repeated" returns a function that writes the text "head" once, the text "line" n times, and
+// the text "tail" once.
 func repeated(head, line, tail string, n int) func(io.Writer) {
 	return func(w io.Writer) {
 		_, _ = io.WriteString(w, head) // writes to a Buffer do not fail
@@ -71,8 +71,8 @@ func repeated(head, line, tail string, n int) func(io.Writer) {
 
 const sheetHead = `<worksheet><sheetData><row><c t="str"><v>phone</v></c></row>`
 
-// hostile holds files that an attacker could make to exhaust memory or time. Each entry also has a part of
-// the expected error.
+// The map "hostile" holds files that an attacker could make to exhaust memory or time. Each entry also has
+// a part of the expected error.
 var hostile = map[string]struct {
 	make func(t testing.TB) (io.ReaderAt, int64)
 	want string

@@ -70,12 +70,12 @@ func (p *listReader) jsonRecipients(take func(producer.Recipient) bool) (rows in
 
 // object is one line of a list in JSON lines. Its maps are reused for every line.
 type object struct {
-	// members holds the members of the object by key. The key of a member is the sms.FieldKey of
-	// its name or, if that is empty, the name itself. The order of the members in a line has no
-	// effect.
+	// The map "members" holds the members of the object by key. The key of a member is the
+	// sms.FieldKey of its name or, if that is empty, the name itself. The order of the members in a
+	// line has no effect.
 	members map[string]member
-	// keys caches the key of each name, because it takes longer to compute a key than to read the
-	// member.
+	// The map "keys" caches the key of each name, because it takes longer to compute a key than to
+	// read the member.
 	keys map[string]string
 }
 

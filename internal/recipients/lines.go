@@ -7,7 +7,7 @@ import (
 	"io"
 )
 
-// lines reads a text line by line.
+// The type "lines" reads a text line by line.
 type lines struct {
 	in *bufio.Reader
 	// n is the number of the last returned line, counted from 1.

@@ -141,8 +141,8 @@ func TestList_MistakesNameTheirLine(t *testing.T) {
 	}
 }
 
-// endless is a file that begins with the text "head", and then repeats the text "line" without end.
-// It counts the bytes that are read.
+// The type "endless" is a file that begins with the text "head", and then repeats the text "line"
+// without end. It counts the bytes that are read.
 type endless struct {
 	head, line string
 	read       int64

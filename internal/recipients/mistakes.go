@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// mistakes collects the mistakes in the rows of a list. Rows with the same problem count as one
-// mistake.
+// The type "mistakes" collects the mistakes in the rows of a list. Rows with the same problem count
+// as one mistake.
 type mistakes struct {
 	found []*mistake
-	// others is the number of rows with further problems, which are not in the list "found".
+	// The field "others" is the number of rows with further problems, which are not in the list "found".
 	others int
 	list   *List
 }

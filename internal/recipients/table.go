@@ -23,7 +23,7 @@ type listReader struct {
 	in      *lines
 	letters charset
 	rows    int // number of recipients that were passed to the function "take" so far
-	// mistakes collects the mistakes of the rows that were read so far.
+	// The field "mistakes" collects the mistakes of the rows that were read so far.
 	mistakes mistakes
 	// encodingHint is the end of an error about a field that does not fit the encoding. It is empty if
 	// a byte order mark names the encoding, because then --encoding cannot change it.

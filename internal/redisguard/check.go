@@ -125,8 +125,8 @@ func checkRole(ctx context.Context, rdb redis.UniversalClient) error {
 	return nil
 }
 
-// starting wraps an error whose cause may be that Redis has not finished its start. Such an error may
-// end without a change of configuration (MayPass).
+// The type "starting" wraps an error whose cause may be that Redis has not finished its start. Such
+// an error may end without a change of configuration (MayPass).
 type starting struct{ error }
 
 // Unwrap returns the wrapped error.

@@ -14,7 +14,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
-// failing is a hook that lets some commands fail.
+// The type "failing" is a hook that lets some commands fail.
 type failing struct{ commands []string }
 
 // DialHook implements redis.Hook.

@@ -14,8 +14,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
-// user returns an option for a Redis user with the right to run scripts and the command SET. The
-// parameter "rights" has further rights, such as key patterns.
+// The function "user" returns an option for a Redis user with the right to run scripts and the
+// command SET. The parameter "rights" has further rights, such as key patterns.
 func user(rights ...string) redistest.Option {
 	return redistest.WithUser("tuma", "pw", append([]string{"+set", "+eval", "+evalsha", "+@connection"}, rights...)...)
 }

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// texts converts a script's answer to strings. If err is ErrNotDurable, it returns both the
-// answer and the error.
+// The function "texts" converts a script's answer to strings. If err is ErrNotDurable, it returns
+// both the answer and the error.
 func texts(v any, err error) ([]string, error) {
 	if err != nil && !errors.Is(err, ErrNotDurable) {
 		return nil, err

@@ -62,7 +62,7 @@ type API struct {
 	uploads chan struct{}
 	streams chan struct{}
 	reports chan struct{}
-	// failures logs requests that failed, at most a few lines a second: clients repeat them.
+	// The logger "failures" logs requests that failed, at most a few lines a second: clients repeat them.
 	failures zerolog.Logger
 }
 
@@ -123,7 +123,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	writeProblem(w, huma.NewError(plain.status, http.StatusText(plain.status)))
 }
 
-// discarded is a ResponseWriter that sends nothing. It keeps the status and the header of the answer.
+// The type "discarded" is a ResponseWriter that sends nothing. It keeps the status and the header of the answer.
 type discarded struct {
 	header http.Header
 	status int

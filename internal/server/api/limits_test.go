@@ -16,8 +16,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/keys"
 )
 
-// endless is a body of 100 MB that begins with a text and repeats a row. It counts the bytes that the client
-// has read from the body.
+// The type "endless" is a body of 100 MB that begins with a text and repeats a row. It counts the bytes that
+// the client has read from the body.
 type endless struct {
 	begin, row string
 	left       int
