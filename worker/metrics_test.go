@@ -152,7 +152,8 @@ func TestMetrics_DesiredWorkersFollowRateAndHold(t *testing.T) {
 		t.Errorf("without work %v workers are desired, want 1", n)
 	}
 	r.enqueue("c", kenyanNumbers(1000))
-	// 20 calls a second of 0.2 s keep 4 calls in flight. The measured P95 may be up to 42 % too long.
+	// A call takes 0.2 s, so 20 calls a second keep 4 calls in flight. The measured P95 of call durations may be up to
+	// 42 % too high.
 	steady := func(n float64) bool { return n >= 4 && n <= 7 }
 	r.eventually(20*time.Second, "the number of desired workers to reach the limit of the gateway", func() bool {
 		got := scrape(t, reg)

@@ -16,7 +16,7 @@ type Load struct {
 	Recipients int `json:"r"`
 	Units      int `json:"u"`
 	// P95 is the duration, in seconds, that 95 % of the calls did not exceed. The measured value may be
-	// up to 42 % too long.
+	// up to 42 % too high.
 	P95 float64 `json:"p"`
 }
 

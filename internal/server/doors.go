@@ -35,8 +35,8 @@ type accountDoors struct {
 	// doors holds, by kind, the function that stores callbacks of this kind. It has no entry for a
 	// kind that the account does not accept.
 	doors map[string]door
-	// log writes only a few lines a second. A gateway repeats each callback that gets an error, so thousands of
-	// callbacks may fail while Redis is away. The metrics count every callback.
+	// The logger "log" writes at most linesPerSecond lines a second. A gateway repeats each callback that gets an
+	// error, so thousands of callbacks may fail while Redis is away. The metrics count every callback.
 	log zerolog.Logger
 }
 

@@ -96,8 +96,9 @@ func TestInbound_TenThousandDoubledAndShuffled(t *testing.T) {
 // server answered.
 type postOrder struct {
 	mu sync.Mutex
-	// Each map has an entry for each message ID. begun has the number of answered posts at the time of the message's
-	// first post. answered has the number of answered posts just after the first answer to the message.
+	// Each map has an entry for each message ID. The map "begun" has the number of answered posts at the time of the
+	// message's first post. The map "answered" has the number of answered posts just after the first answer to the
+	// message.
 	begun, answered map[string]int
 	done            int
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// notes is a Meter that records its calls.
+// notes is a Meter that records each call of its methods.
 type notes struct {
 	mu  sync.Mutex
 	all []string

@@ -27,8 +27,9 @@ import (
 type Account struct {
 	// Name is the account's name in the configuration.
 	Name string
-	// Secrets are the values that the path of a callback may have as its secret. With two secrets,
-	// a secret can be changed without a gap. An account without secrets has no doors.
+	// Secrets are the values that the path of a callback may have as its secret. To change a secret
+	// without refused callbacks, an account has the old and the new secret for a while. An account
+	// without secrets has no doors.
 	Secrets []providers.Secret
 	// Provider parses the callbacks, if it is a DeliveryParser, an InboundParser or an OptOutParser.
 	Provider providers.Provider

@@ -91,8 +91,8 @@ type Answer struct {
 	ContentType string // "" means PlainText
 	Body        []byte
 	Accepted    bool // true if the gateway accepted the messages, in this call or in an earlier call with the same key
-	// Rows splits the reply into one row for each number, and returns a function that joins rows to a
-	// reply. nil means that the reply names no numbers.
+	// Rows splits the reply into one row for each number. It also returns a function that joins rows into
+	// a reply. If Rows is nil, the reply names no numbers.
 	Rows func() ([]Row, func([]Row) []byte)
 }
 

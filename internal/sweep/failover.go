@@ -113,8 +113,8 @@ func (s *Sweeper) failOver(ctx context.Context, sum ledger.Summary, c *wake.Camp
 		if !targets[stream%len(c.Snapshot.Accounts)] {
 			continue
 		}
-		// The open-batch limit is enough work until the next sweep. A stream without planned batches can take twice
-		// as many batches.
+		// A stream may take as many batches as its open-batch limit, which is enough work until the next sweep. A
+		// stream whose planned batches are all handed out may take twice as many batches.
 		if room[stream] = openBatchLimits[stream]; waiting.Next[stream] >= waiting.Planned[stream] {
 			room[stream] *= 2
 		}
@@ -169,9 +169,9 @@ func (m *failoverRun) moveAll(ctx context.Context, waiting *ledger.Waiting, now 
 	return nil
 }
 
-// maxPlaces is the maximum number of streams for which the sweeper remembers where the next sweep
-// continues, as the number of a batch. When this number is exceeded, the sweeper forgets all of
-// these places, and the next sweep starts at the first batch of each stream.
+// maxPlaces is the maximum number of streams for which the sweeper remembers a place: the number of
+// the batch at which the next sweep continues. When this maximum is exceeded, the sweeper forgets
+// all places, and the next sweep starts at the first batch of each forgotten stream.
 const maxPlaces = 1000
 
 func (m *failoverState) resumeAt(p failoverPlace, next int) {

@@ -43,10 +43,10 @@ func (p *probeTurns) newSweep() {
 	p.chosen, p.skipped = false, false
 }
 
-// stillHeld reports whether a batch's account is held, so that waking the batch would be useless.
+// stillHeld reports whether the sweep must not wake a batch, because the batch's account is held.
 // If the hold has expired, each sweep wakes one batch for the probe. It does not wake a batch of a
-// paused campaign, because such a batch could not make the call. A stopped campaign must only end
-// its doubtful calls. The account is not needed for that.
+// paused campaign, because such a batch could not make the call. For a batch of a stopped campaign
+// stillHeld returns false: that campaign only ends its doubtful calls, and needs no account for it.
 func (s *Sweeper) stillHeld(ctx context.Context, sum ledger.Summary, c *wake.Campaign, batch string, now time.Time) (bool, error) {
 	if sum.StoppedBy != "" {
 		return false, nil

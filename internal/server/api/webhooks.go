@@ -126,7 +126,7 @@ func (a *API) addWebhooks() {
 			a.record(ctx, "webhook.test", in.Name, "")
 			return &pingOutput{got}, nil
 		})
-	huma.Register(a.huma, operation("enable-webhook", http.MethodPost, "/v1/webhooks/{name}/enable", "Deliver events again to a webhook that got a 410 or failed often", keys.ScopeAdmin, status(http.StatusNoContent)),
+	huma.Register(a.huma, operation("enable-webhook", http.MethodPost, "/v1/webhooks/{name}/enable", "Resume the deliveries to a webhook that Tuma paused after a 410 or after many failed requests", keys.ScopeAdmin, status(http.StatusNoContent)),
 		func(ctx context.Context, in *webhookInput) (*noOutput, error) {
 			return a.changed(ctx, "webhook.enable", in.Name, "", a.Webhooks.Enable(ctx, in.Name))
 		})

@@ -27,7 +27,7 @@ func TestReports_GatewayPostsToTheURLOfTheCall(t *testing.T) {
 	x.deployment = deploymentWith(t, gateway, "  kobo-main:\n    provider: kobo\n    base_url: "+srv.URL+"\n    user: demo\n    pass: demopass\n    sender: ACME\n    rate: 2000/s\n"+
 		"    max_recipients: 100\n    callback_secret: "+secret+"\n    callback_url: true\n", redistest.WithAOF("always"))
 	x.write("tuma.yaml", x.read("tuma.yaml")+"serve: {public_url: 'http://"+x.listen+"'}\n")
-	x.startServe() // started before the worker, because the simulated gateway posts early reports during the call
+	x.startServe() // tuma serve starts before the worker, because the simulated gateway posts early reports during the call
 	x.worker = x.start()
 	if known, err := gateway.Gateway("kobo").Vendor().(interface {
 		SetOption(name, value string) (bool, error)
@@ -54,8 +54,8 @@ func TestReports_GatewayPostsToTheURLOfTheCall(t *testing.T) {
 			t.Errorf("row %d is undelivered without a reason", r.Row)
 		}
 	}
-	// A report with a wrong secret, or about a wrong call, must change nothing. tuma serve answers the second kind
-	// with a 2xx.
+	// A report with a wrong secret, or about a wrong call, must change nothing. tuma serve answers a report with a
+	// wrong secret with a 404, and a report about a wrong call with a 2xx.
 	for path, want := range map[string]int{"/callbacks/kobo-main/kobo-callback-secret-2/delivery/sale:x/0.0.0": http.StatusNotFound, "/callbacks/kobo-main/" + secret + "/delivery/sale:x/0.0.0": http.StatusOK} {
 		if got := postForm(t.Context(), "http://"+x.listen+path, map[string][]string{"status": {"DELIVRD"}, "msg_id": {"none"}}); got != want {
 			t.Errorf("%s: status %d, want %d", strings.Replace(path, secret, "SECRET", 1), got, want)

@@ -65,8 +65,8 @@ func TestDesiredWorkers_FollowRateAndHoldNotBacklog(t *testing.T) {
 		}
 	}
 	enqueue("first", 1, 2_000)
-	// 10 calls a second of 0.2 s keep 2 calls in flight, and a worker makes one call at a time. The measured 95th
-	// percentile may be up to 42 % too long, and calls take longer on a busy machine.
+	// A call takes 0.2 s, so 10 calls a second keep 2 calls in flight. A worker makes one call at a time. Up to 4
+	// workers are right: the measured P95 of call durations may be 42 % too high, and a busy machine is slower.
 	atLimit := func(n float64) bool { return n >= 2 && n <= 4 }
 	f.eventually(30*time.Second, "the limit of the gateway", func() bool { n, waiting := desired(); return atLimit(n) && waiting > 0 })
 	before, _ := desired()

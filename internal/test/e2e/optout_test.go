@@ -156,7 +156,7 @@ func (f *deployment) restartAfterOptOuts() {
 // reaches the last number at the end. If i is another multiple of four, the index is random.
 //
 // For other values of i, a call to the chosen number is probably in flight: the number is in one of the last four
-// calls, or is one of the 14 numbers after these.
+// calls, or is at most 14 places behind the first number of such a call.
 func (f *deployment) numberInFlight(i int, numbers []string) int {
 	log := f.gateway.Log()
 	if i == 0 {

@@ -32,14 +32,15 @@ type plant struct {
 	kind  kind
 	exact map[string][]byte // forms whose case matters, by the name of the form
 	lower map[string][]byte // other forms, in lower case
-	// The pattern "whole" finds a number in each way of writing it. The list "writings" has the digits for each way.
-	// The search uses it to find masks that show too many digits.
+	// The pattern "whole" finds a number in each way of writing the number. The list "writings" has the digits for each
+	// way. The search compares masked numbers with this list, to find masks that show too many digits.
 	whole    *regexp.Regexp
 	writings []string
 }
 
-// The constant "end" is a number of characters. The search also reports a text that has only this number of characters
-// from the start or the end of a value, because a mask must show fewer. The ends of planted values occur nowhere else.
+// The constant "end" is a number of characters. The search also reports a text that has this number of characters from
+// the start or the end of a value, because a mask must show fewer characters than that. The first and last characters
+// of planted values occur in no other text.
 const end = 6
 
 // newPlant returns the plant of a secret or a text. The value must have at least 12 characters, twice the constant
@@ -65,12 +66,12 @@ func newPlant(k kind, what, value string) plant {
 }
 
 // The method "encode" adds the base64 forms of a value. A value within a longer text, such as user:password, has one
-// of three forms, which depends on its place.
+// of three forms. The number of bytes before the value decides which form.
 func (p *plant) encode(value string) {
 	for before := range 3 {
 		text := strings.Repeat("x", before) + value
 		for name, encoding := range map[string]*base64.Encoding{"base64": base64.RawStdEncoding, "base64 for URLs": base64.RawURLEncoding} {
-			// The characters at both ends depend on the neighbours too.
+			// Leave out base64 characters that also encode bits of the bytes before or after the value.
 			inner := encoding.EncodeToString([]byte(text))[(before*8+5)/6 : len(text)*8/6]
 			p.exact[fmt.Sprintf("%s at %d", name, before)] = []byte(inner)
 		}

@@ -44,9 +44,9 @@ type plantedRig struct {
 // gateways and proxies do.
 type mirror struct {
 	http.Handler
-	left   atomic.Int32 // number of further requests that get such a page
+	left   atomic.Int32 // how many of the next requests the mirror answers with a page
 	status atomic.Int32
-	shown  atomic.Int32 // number of requests that got such a page
+	shown  atomic.Int32 // how many requests the mirror has answered with a page
 }
 
 // ServeHTTP implements http.Handler.

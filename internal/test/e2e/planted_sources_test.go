@@ -85,7 +85,7 @@ func (x *plantedRig) events() (quiet, withNumbers string) {
 	return strings.Join(of[0], ""), strings.Join(of[1], "")
 }
 
-// The method "around" returns the line of a text that contains a found plant.
+// The method "around" returns the first line of a text that contains the plant in the parameter "found".
 func (x *plantedRig) around(text, found string) string {
 	for i := range x.plants {
 		if p := &x.plants[i]; strings.HasPrefix(found, p.what+", ") {

@@ -97,7 +97,7 @@ func (x *plantedRig) sendEverywhere(key string) {
 	text := x.word("of a campaign", "Zukwafumbo, {{jina}} ni wako leo Mvk7dulaq")
 	name := x.word("personal field", "Qwambi-Njeru Oloxtip")
 	ref := "ref-Zk4041-Bqx77"
-	x.plants = append(x.plants, newPlant(digits, "reference of a recipient", ref)) // this reference may be wherever the recipient's number may be
+	x.plants = append(x.plants, newPlant(digits, "reference of a recipient", ref)) // may be in each output that may have the recipient's number
 	list := x.write("list.csv", "number,jina,ref\n"+plantedNumbers[0]+","+name+","+ref+"\n0"+plantedNumbers[1][3:]+","+name+",r2\n07129834,"+name+",r3\n")
 	x.run("commands", "send", "--id", "sale", "--via", "kobo", "--body", text, "--file", list, "--ref-column", "ref", "--status-events", "--wait")
 	if s := x.status("sale"); s.Accepted != 2 || s.Skipped != 1 {
@@ -212,7 +212,7 @@ func (x *plantedRig) makeWebhook(key string) {
 	x.ask(key, http.MethodGet, "/v1/webhooks", "", http.StatusOK)
 }
 
-// breakConfiguration writes files that cannot be used. Each file has a secret in another wrong place.
+// breakConfiguration writes configuration files that cannot be used. Each file has the secret in a different wrong place.
 func (x *plantedRig) breakConfiguration() {
 	x.t.Helper()
 	wrong := x.secret("in a wrong place", "mZ8vqW-x1Pd%zz~Kt3y")
@@ -266,7 +266,7 @@ func (x *plantedRig) failRedis() {
 	}
 }
 
-// logInWrongly lets KoboMobile refuse the login, and then replaces the password by one that is refused too.
+// logInWrongly lets KoboMobile refuse the login. Then it writes a new password, which KoboMobile refuses too.
 func (x *plantedRig) logInWrongly() {
 	x.t.Helper()
 	x.gateway.SetPassword("demo", "another")
@@ -311,7 +311,7 @@ func (x *plantedRig) readAll() {
 	}
 }
 
-// The method "stop" ends both processes, which sends their last spans.
+// The method "stop" ends both processes. A process sends its last spans before it ends.
 func (x *plantedRig) stop() {
 	x.t.Helper()
 	for _, p := range []*exec.Cmd{x.process["serve"], x.process["worker"]} {

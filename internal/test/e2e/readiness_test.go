@@ -102,7 +102,7 @@ func TestReadyz_RedisThatRefusesWrites(t *testing.T) {
 			if _, errOut, exit := f.tuma("check"); exit != 1 || !strings.Contains(errOut, tt.says) && !strings.Contains(errOut, "read-only replica") {
 				t.Errorf("tuma check: exit %d, %s; want exit 1 and %q", exit, errOut, tt.says)
 			}
-			// For six seconds the sweeper, the publisher and the queues fail. Then /readyz must fail too.
+			// /readyz must fail for six more seconds, while the sweeper, the publisher and the queues fail too.
 			for deadline := time.Now().Add(6 * time.Second); time.Now().Before(deadline); {
 				if ready() {
 					t.Fatal("/readyz succeeds although Redis refuses writes")

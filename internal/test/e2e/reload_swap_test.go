@@ -156,11 +156,11 @@ func (x *swapRig) rename(files map[string]string) {
 	}
 }
 
-// The method "logged" returns how often the log has a text.
+// The method "logged" returns how often a text occurs in the log of the worker.
 func (x *swapRig) logged(text string) int { return strings.Count(x.read("worker.log"), text) }
 
-// The method "next" waits for further calls: five more than the calls that may be in flight now. It returns the logins
-// of these calls. The first swapSlots calls may have begun before.
+// The method "next" waits until swapSlots+5 further calls have come. It returns the logins of the last five or more of
+// them. It leaves out the first swapSlots calls, because a call of each slot may have been in flight already.
 func (x *swapRig) next() []login {
 	x.t.Helper()
 	n := len(x.logins.since(0))
@@ -183,8 +183,8 @@ func (x *swapRig) wantInUse(when string) {
 	}
 }
 
-// The method "change" replaces the password and the rate. If the parameter "user" is true, the files have another user
-// and its password. This change needs a restart, so the worker must keep both the user and the password in use.
+// The method "change" replaces the password and the rate. If the parameter "user" is true, it replaces the user too. A
+// new user takes effect only after a restart. So the worker must still send with the old user and the old password.
 func (x *swapRig) change(i int, ask, user bool) {
 	x.t.Helper()
 	before := x.logged("the configuration was reloaded")
@@ -232,9 +232,9 @@ func (x *swapRig) damage(i int, ask bool) {
 	x.eventually(20*time.Second, "the good files again", func() bool { _, text := x.readyz(x.listen); return !strings.Contains(text, "cannot be used") })
 }
 
-// While a campaign is sent, the files change the password and the rate ten times, and the whole login twice. Between
-// these changes, the files are broken. According to the gateway's own counts, each message must be sent once, and each
-// call must have a user with the right password. Broken files must change nothing.
+// While a campaign is sent, the test changes the password and the rate in the files ten times, and the whole login
+// twice. Between these changes, it writes broken files, which must change nothing. According to the gateway's own
+// counts, each message must be sent once, and each call must have a user with the right password.
 func TestReload_SwappedFilesUnderLoad(t *testing.T) {
 	t.Parallel()
 	for name, links := range map[string]bool{"links of Kubernetes": true, "renamed files": false} {
@@ -278,8 +278,8 @@ func TestReload_SwappedFilesUnderLoad(t *testing.T) {
 	}
 }
 
-// wantRate checks the gateway's own log. In any ten seconds, the number of messages must not exceed the highest rate
-// and one burst. Calls that the limiter has granted may arrive late on a busy machine, at most one in each slot.
+// wantRate checks the gateway's own log. Within any ten seconds, the gateway may get the messages of ten seconds at the
+// highest rate, and one burst more. It may also get one late call of each slot, because the machine may be busy.
 func (x *swapRig) wantRate(highest int) {
 	x.t.Helper()
 	const window = 10

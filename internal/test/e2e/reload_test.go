@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// The rate in the file changes while a campaign is sent, and between the changes the file is broken. Every change
-// must take effect, a broken file must change nothing, and every message must be sent once.
+// While a campaign is sent, the test changes the rate in the file. Between these changes, it writes broken files. Every
+// change must take effect, a broken file must change nothing, and every message must be sent once.
 func TestReload_RateChangesUnderLoad(t *testing.T) {
 	t.Parallel()
 	f := newDeployment(t, simulator.Options{}, "max_recipients: 5", "unit: messages")

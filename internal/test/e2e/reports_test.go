@@ -129,7 +129,7 @@ func TestReports_BlacklistedNumbersAreSuppressed(t *testing.T) {
 		return x.wait(id, 30*time.Second)
 	}
 	campaign("first")
-	x.awaitIndex() // without the index, the worker would apply the reports instead of tuma serve
+	x.awaitIndex() // without the index, the worker and not tuma serve would apply the reports
 	rows := x.rows("first")
 	report := func(i int, status, reason string) {
 		t.Helper()
@@ -177,10 +177,10 @@ var (
 )
 
 // TestReports_KillsLoseNoReport kills the worker, tuma serve and Redis in turn, every two seconds while the campaign is
-// sent. Each report comes twice and out of order, a tenth of them before the answer to the call, and some with a
-// mangled ID. In the end, every message that the gateway accepted must have the final status that the gateway reported.
-// A final status must never be replaced, and the counts must be consistent at every sample. `make chaos-reports` runs
-// this test with 100,000 messages.
+// sent. Each report comes twice and out of order. A tenth of the reports come before the answer to the call, and some
+// reports have a mangled ID. In the end, every message that the gateway accepted must have the final status that the
+// gateway reported. A final status must never be replaced, and the counts must be consistent at every sample.
+// `make chaos-reports` runs this test with 100,000 messages.
 func TestReports_KillsLoseNoReport(t *testing.T) {
 	t.Parallel()
 	x := newReporting(t, simulator.Options{Latency: 20 * time.Millisecond, Seed: *reportSeed}, *reportRate)

@@ -31,8 +31,8 @@ func noAnswer() error {
 	return &providers.Error{Op: "scripted send", Outcome: providers.Unknown, Scope: providers.Call, Cause: providers.CauseNoAnswer}
 }
 
-// The method "ordinary" runs two small campaigns. The first has an invalid number. The second campaign is paused,
-// resumed and cancelled. Then another campaign gets its ID.
+// The method "ordinary" runs two small campaigns. The first campaign has an invalid number. The second campaign is
+// paused, resumed and cancelled. Then a third campaign gets the ID of the second campaign.
 func (r *schemaRig) ordinary() {
 	r.enqueue(producer.Campaign{ID: "ordinary", Via: "plain"}, append(r.numbers(3), "12")...)
 	r.done("ordinary")
@@ -176,7 +176,7 @@ func (r *schemaRig) polls() {
 	})
 	stop()
 	<-ended
-	// A gateway that lists reports by time has a queue of spans.
+	// For a gateway that lists delivery reports by time, the polling queue has spans of time instead of calls.
 	sent := ledger.SentCall{BatchRef: ledger.BatchRef{Campaign: "polled", Upload: "upload", Name: "0.0"}, At: time.Now()}
 	r.ok(polling.NewQueue(ledger.New(r.rdb).Runner(), "00000000000000cc", 1).AddToSpan(r.t.Context(), sent, time.Hour))
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// schemaRig is a worker with two accounts, a producer, and the Redis that both use.
+// schemaRig is a worker with two accounts, a producer, and the Redis that the worker and the producer use.
 type schemaRig struct {
 	t      *testing.T
 	rdb    *redis.Client

@@ -12,7 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/test/redistest"
 )
 
-// schemaPage is the page that these tests compare with the code. They parse its tables, so that each name is listed once.
+// schemaPage is the page that these tests compare with the code. The tests take the names from the tables of the page,
+// so a name is not listed a second time in the tests.
 const schemaPage = "../../../docs/redis-schema.md"
 
 // neverWritten has the names in docs/redis-schema.md that runSchemaCampaigns does not write. It maps each name to the

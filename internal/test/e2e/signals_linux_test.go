@@ -54,8 +54,8 @@ func pty(t *testing.T) (screen, tty *os.File) {
 func (f *deployment) terminalWorker(prefix string) (cmd *exec.Cmd, closeTerminal func()) {
 	f.t.Helper()
 	if signal.Ignored(syscall.SIGHUP) {
-		// If nohup started the program that runs these tests, a child process would also ignore SIGHUP, unless this
-		// process catches the signal.
+		// If nohup started these tests, the test process ignores SIGHUP, and each child process would ignore it too.
+		// Child processes do not ignore SIGHUP if the test process catches it.
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	screen, tty := pty(f.t)

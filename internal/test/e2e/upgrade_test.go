@@ -67,7 +67,8 @@ func newUpgrade(t *testing.T, old string) *upgrade {
 	x := &upgrade{old: old, sent: map[string]int{}, first: 10_000_000}
 	x.deployment = deploymentWith(t, gateway, "  kobo: {provider: kobo, base_url: '"+web.URL+"/kobo', user: demo, pass: demo, sender: ACME, timeout: 2s, max_recipients: 20, rate: 150/s}\n"+
 		"  at: {provider: africastalking, base_url: '"+web.URL+"/africastalking', username: demo, api_key: demo, sender: ACME, timeout: 3s, max_recipients: 5, rate: 60/s}\n")
-	// KoboMobile repeats a lost answer under the key of the call. So both versions must use the same key.
+	// If an answer is lost, KoboMobile repeats it for the same idempotency key. So the old and the new tuma must use
+	// the same key for a call.
 	for _, name := range []string{"accept_close", "accept_502", "close"} {
 		if err := gateway.Fail(simulator.Fault{Name: name, Gateway: "kobo", P: 0.05}); err != nil {
 			t.Fatal(err)
