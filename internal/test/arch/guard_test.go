@@ -72,7 +72,7 @@ func guards(file parsed) bool {
 				of, ok := called.X.(*ast.Ident)
 				guard = guard || ok && of.Name == "providertest"
 			}
-		case *ast.Ident: // package providertest calls its functions without a package name
+		case *ast.Ident: // a file of package providertest calls Main or Guarded without the package name
 			guard = guard || file.Name.Name == "providertest" && (n.Name == "Main" || n.Name == "Guarded")
 		}
 		return true

@@ -81,7 +81,7 @@ func (a arrows) minimalOrder(group []int) []int {
 		}
 	}
 	fewest := make([]int, 1<<n)
-	last := make([]int, 1<<n) // maps each set to the file that is last in the best order
+	last := make([]int, 1<<n) // maps each set to the last file in the best order of that set
 	for set := uint(1); set < 1<<n; set++ {
 		fewest[set] = n * n
 		for i := range n {

@@ -128,7 +128,7 @@ func TestOutside_ModuleLinksOnlyWhatSendingNeeds(t *testing.T) {
 		t.Errorf("the program does not link %s, but must: the test has read the wrong program", module)
 	}
 	goCommand(t, dir, "test", "-mod=mod", "-count=1", ".") // runs embedderTest
-	// The package producer links net/http because of its status texts, but must not link the HTTP server.
+	// The package producer uses the status texts of net/http, but must not link the HTTP server of net/http.
 	for line := range strings.Lines(string(goCommand(t, dir, "tool", "nm", "embedder"))) {
 		if strings.Contains(line, " net/http.(*Server).") || strings.Contains(line, " net/http.(*conn).") {
 			t.Errorf("a program that imports producer must not link an HTTP server, but links %s", strings.TrimSpace(line))

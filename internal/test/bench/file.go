@@ -31,8 +31,8 @@ type fileOptions struct {
 	binary string
 }
 
-// maxFileRatio is a maximum ratio of two times. The first is the time until a list is planned. The second is
-// the time to read and copy the file of the list.
+// maxFileRatio is the largest permitted ratio: the time until a list is planned, divided by the time to read and copy
+// the file of the list.
 const maxFileRatio = 3
 
 // minBoundRows is the smallest number of rows for which maxFileRatio is checked.

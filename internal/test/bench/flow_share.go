@@ -47,8 +47,8 @@ func measureFair(ctx context.Context, o flowOptions) ([]string, error) {
 	}); err != nil {
 		return nil, err
 	}
-	// openLimit is how many messages of one campaign may be queued at once. Twice the number of the
-	// account's slots, in batches of 50 messages, is divided among the campaigns.
+	// openLimit is how many messages of one campaign may be queued at once. All campaigns together may have two open
+	// batches for each slot of the account, and each campaign gets an equal part of them. A batch has 50 messages.
 	openLimit := 50 * max(1, (2*slots*workers+campaigns-1)/campaigns)
 	fmt.Printf("\nten campaigns of %d at %d/s, messages of the least and the most advanced at each tenth (a campaign has up to %d queued):\n ", each, rate, openLimit)
 	count := map[string]int{}

@@ -4,7 +4,7 @@
 // without Tuma. Both read a CSV of recipients, make calls of 500 recipients to a sandbox
 // without latency, and write a CSV of results. The sandbox is a separate process. Both run in
 // turn, several times. Only ratios and medians count, because the speed of a machine varies.
-// For other measurements, the first argument is a name: file, flow, messages, optout,
+// For other measurements, the first argument is a name: api, file, flow, messages, optout,
 // personal, reports or tracing.
 //
 //	go run ./internal/test/bench -n 1000000 -rounds 3

@@ -121,8 +121,8 @@ func (x *reportsBench) start(ctx context.Context) (end func(), err error) {
 	return end, l.Close()
 }
 
-// The method "run" starts a tuma command that runs until the caller ends it. The parameter "reports" is the setting
-// of the account.
+// The method "run" starts a tuma command that runs until the caller ends it. The parameter "reports" is the value of
+// the account's setting "reports".
 func (x *reportsBench) run(reports string, args ...string) (child, error) {
 	file := filepath.Join(x.dir, reports+".yaml")
 	text := fmt.Sprintf("redis: {url: '%s', unsafe: true}\ndefault_country: KE\nwindows: off\naccounts:\n  at:\n    provider: africastalking\n    base_url: %s/africastalking\n"+

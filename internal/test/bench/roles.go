@@ -32,9 +32,9 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// roles has the functions of the bench, by the name in its first argument. The names api, file,
-// flow, messages, optout, personal, reports and tracing are measurements. With the other names, the
-// bench starts itself as a separate process.
+// roles maps each permitted first argument of the bench to a function. The names api, file, flow,
+// messages, optout, personal, reports and tracing are measurements. The other names are for the
+// processes that the bench starts from its own binary.
 var roles = map[string]func(context.Context, []string) error{
 	"flow": flowRole, "personal": personalRole, "bare-personal": barePersonalRole,
 	"sandbox": sandboxRole, "bare": bareRole, "producer": producerRole, "worker": workerRole, "results": resultsRole,

@@ -34,7 +34,7 @@ type apiClient struct {
 	address func() string
 	client  *http.Client
 
-	answers, repeated atomic.Int64 // answers with a 2xx, and requests that were repeated
+	answers, repeated atomic.Int64 // the number of 2xx answers, and the number of repeated requests
 }
 
 // apiReceipt is the part of an answer that is the same for each client of a campaign or message.
@@ -237,7 +237,7 @@ func checkList(all []*campaign, listed []producer.Status) (breaches noticed) {
 	return breaches
 }
 
-// checkCampaigns returns the broken promises about which campaigns and messages exist.
+// checkCampaigns checks that every enqueued campaign and message exists once. It returns the broken promises.
 func (r *chaosRun) checkCampaigns(ctx context.Context) ([]string, error) {
 	var listed []producer.Status
 	for s, err := range r.traffic.watcher.ListCampaigns(ctx, producer.ListOptions{Messages: true}) {

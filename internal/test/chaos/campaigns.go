@@ -32,8 +32,8 @@ type campaign struct {
 	// enqueuedTwice means that two calls of Enqueue run at once. plannedThrice means that the planning task of
 	// the campaign is queued three times.
 	enqueuedTwice, plannedThrice bool
-	// byAPI means that the campaign is enqueued over the HTTP API. message means that the campaign is a single
-	// message. receipt is the receipt of the HTTP API.
+	// byAPI means that the campaign is enqueued over the HTTP API. The field "receipt" then has the receipt that the
+	// HTTP API returned. The field "message" is true if the campaign is a single message.
 	byAPI, message bool
 	receipt        apiReceipt
 	// hasOptOuts means that recipients opt out while the campaign is sent.

@@ -184,7 +184,7 @@ func (c *claims) records(ctx context.Context, of []claim) ([][]string, error) {
 }
 
 // The method "orphans" returns the claims of dead workers: the record of such a claim is still submitting with the
-// same token. The caller must wait until every call of a living worker must have ended.
+// same token. Before it calls orphans, the caller waits so long that every call of a living worker has ended.
 func (c *claims) orphans(ctx context.Context, of []claim) ([]claim, error) {
 	now, err := c.records(ctx, of)
 	if err != nil {
@@ -199,7 +199,7 @@ func (c *claims) orphans(ctx context.Context, of []claim) ([]claim, error) {
 	return left, nil
 }
 
-// The method "resolved" reports whether none of the claims is submitting or in doubt any more.
+// The method "resolved" reports whether every claim is resolved: its record is neither submitting nor in doubt.
 func (c *claims) resolved(ctx context.Context, of []claim) (bool, error) {
 	now, err := c.records(ctx, of)
 	if err != nil {

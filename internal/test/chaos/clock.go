@@ -133,7 +133,7 @@ func (o *options) buildAll(ctx context.Context, dir string, out io.Writer) error
 		return err
 	}
 	if o.quick {
-		return nil // a quick run has no wrong clocks: such a build takes long, because it compiles the whole standard library again
+		return nil // the second build takes long, because it compiles the whole standard library again
 	}
 	root, err := goroot(ctx)
 	overlay := ""
@@ -191,8 +191,8 @@ const upFor = 2 * time.Second
 
 // replaceWorker drains a worker, and starts another worker whose clock has the error in the parameter "off".
 func (s *injector) replaceWorker(slot *processSlot, off time.Duration) {
-	// A worker cannot serve without Redis, so wait for Redis, and until the worker has run for
-	// upFor. Look at the worker only while no other fault can kill it.
+	// Wait until no fault hits Redis, because a worker cannot serve without Redis. Then wait until the worker has
+	// run for upFor. Check the worker only while no other fault can kill it.
 	s.redisMu.Lock()
 	locked := false
 	for tick := time.Tick(100 * time.Millisecond); s.ctx.Err() == nil; {

@@ -127,7 +127,7 @@ func (r *chaosRun) forward(ctx context.Context, m *incoming, taken chan<- struct
 					done[copied] = true
 					return
 				}
-				wait = min(2*wait, 2*time.Second) + 100*time.Millisecond + rand.N(200*time.Millisecond) // longer pauses, so that a busy `tuma serve` can refuse every post
+				wait = min(2*wait, 2*time.Second) + 100*time.Millisecond + rand.N(200*time.Millisecond) // a busy `tuma serve` may refuse every post, so each pause is longer
 			}
 		})
 	}
@@ -249,7 +249,7 @@ func (l *inboundLog) checkInbox(inbox []producer.Inbound) (breaches noticed) {
 // checkOrder adds a broken promise for each message at a wrong place. If message A got its 2xx before the first post
 // of message B, A must be before B in the inbox.
 func (b *noticed) checkOrder(order []*incoming) {
-	var earliest *incoming // the message behind m that got its 2xx first
+	var earliest *incoming // of all messages behind m in the inbox, the message with the earliest 2xx
 	for _, m := range slices.Backward(order) {
 		if earliest != nil && earliest.taken.Before(m.began) {
 			b.add("inbox: the message %s %s got its 2xx %s before the first post of %s %s, but is behind it", earliest.account, earliest.id,

@@ -52,8 +52,8 @@
 //
 // The first excuse: the call was open in the ledger when a worker or Redis was killed or
 // stopped, or Redis' answers were held back. Chaos knows these calls by their idempotency keys.
-// It reads the open calls just before the fault and for a third of a second after it; if Redis
-// was at fault, for a third of a second after Redis is back.
+// It reads the open calls just before the fault and for a third of a second after the fault. If the
+// fault hits Redis, it reads them for a third of a second after Redis is back.
 //
 // The second excuse: the gateway answered in a way that leaves the outcome open, or the worker
 // had closed the connection before the answer. Chaos counts these calls at each gateway. The

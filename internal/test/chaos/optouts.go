@@ -46,8 +46,8 @@ type request struct {
 	// inFlight is how many calls the opt-out reported as in flight.
 	inFlight int
 	// byWord means that the opt-out was a STOP. The 2xx to a STOP does not report calls in flight. So chaos reads the
-	// open calls of the campaign after the 2xx: open has their idempotency keys, and returned is the time after this
-	// read.
+	// open calls of the campaign after the 2xx. The field "open" has their idempotency keys, and the field "returned"
+	// is the time after this read.
 	byWord bool
 	open   map[string]bool
 }
@@ -65,7 +65,7 @@ func newOptOutLog() *optOutLog {
 	return &optOutLog{requests: map[uint64]request{}, calls: map[uint64][]arrival{}, last: map[string]uint64{}}
 }
 
-// Requests to every gateway have the numbers in international form. They all begin with the same digits as
+// Requests to every gateway have the numbers in international form. All numbers of a run begin with 2547, like
 // firstNumber. Idempotency keys are UUIDs.
 var (
 	numberPattern = regexp.MustCompile(`2547[0-9]{8}`)
@@ -95,7 +95,7 @@ func (c *optOutLog) readRequest(gateway string, at time.Time, text []byte) {
 	for _, found := range numberPattern.FindAll(text, -1) {
 		n, err := strconv.ParseUint(string(found), 10, 64)
 		if err != nil {
-			continue // numberPattern matches 12 digits, so that this cannot happen
+			continue // this cannot happen, because every match of numberPattern has 12 digits
 		}
 		c.calls[n] = append(c.calls[n], a)
 		c.last[gateway] = n

@@ -74,7 +74,7 @@ func (p *proxy) cutAfter(n int64) {
 	defer p.mu.Unlock()
 	p.cutIn = n
 	select {
-	case <-p.cuts: // drops the value of an earlier cut whose caller did not wait
+	case <-p.cuts: // drops the value of an earlier cut, if the caller of that cut did not receive the value
 	default:
 	}
 }
@@ -91,7 +91,7 @@ func (p *proxy) accept() {
 	for {
 		near, err := p.listener.Accept()
 		if err != nil {
-			return // close has closed the listener
+			return // the method "close" has closed the listener
 		}
 		far, err := net.Dial("tcp", p.target)
 		if err != nil {
@@ -126,7 +126,7 @@ func (p *proxy) end(x *pair) {
 	}
 	x.closed = true
 	delete(p.pairs, x)
-	_, _ = x.client.Close(), x.server.Close() // one of the two may be closed already
+	_, _ = x.client.Close(), x.server.Close() // an error changes nothing, because a connection may be closed already
 	p.changed.Broadcast()
 }
 

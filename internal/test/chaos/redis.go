@@ -79,8 +79,8 @@ func (s *redisServer) start(ctx context.Context) error {
 	return nil
 }
 
-// The method "ready" waits until the redis-server that start() started answers. It returns an error if another
-// process answers at the port.
+// The method "ready" waits for an answer of the redis-server that the method "start" has started. It returns an error
+// if another process answers at the port.
 func (s *redisServer) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()

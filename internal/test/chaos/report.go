@@ -25,7 +25,7 @@ type report struct {
 }
 
 // recoverWithin is the maximum time from a worker's kill until its calls are resolved, if no
-// other fault happens meanwhile: the call's timeout and 15 s.
+// other fault happens meanwhile. It is 15 s longer than the timeout of a call.
 const recoverWithin = callTimeout + 15*time.Second
 
 // The method "report" compares every campaign's results with the gateways, recipient by recipient, and collects the
@@ -85,7 +85,7 @@ func (r *report) broken(gateway string) int {
 
 // The method "compare" compares the results of one campaign with what its gateway accepted and reported. The
 // parameter "posts" maps a number to true if its message is delivered, according to the gateway that posts reports.
-// It includes messages whose reports were not posted.
+// This map includes messages whose reports were not posted.
 func (r *chaosRun) compare(ctx context.Context, c *campaign, a *audit, posts map[uint64]bool) error {
 	a.campaigns++
 	switch enqueued, ended := r.traffic.progress(c); {
@@ -148,7 +148,7 @@ func (r *report) print(out io.Writer) {
 	fmt.Fprintf(out, "\nBROKEN PROMISES (at most %d of a kind):\n  %s\n", maxBreaches, strings.Join(r.breaches, "\n  "))
 }
 
-// printServes prints what reached the processes `tuma serve`, and what they asked the gateways.
+// printServes prints how many requests the processes `tuma serve` got, and how many requests they sent to the gateways.
 func (r *report) printServes(w io.Writer) {
 	if r.serves == 0 {
 		return

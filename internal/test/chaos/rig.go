@@ -63,7 +63,7 @@ type chaosRun struct {
 	redisMu     sync.Mutex // held during a fault of Redis
 	latency     sync.Mutex // held while the gateways are slow
 	injected    tally
-	printing    sync.Mutex // guards out, so that lines do not mix
+	printing    sync.Mutex // guards the field "out", so that lines do not mix
 	began       time.Time
 }
 
@@ -154,10 +154,10 @@ func (r *chaosRun) startGateways(ctx context.Context) (base string, err error) {
 	return base, err
 }
 
-// The method "serve" passes callbacks to the relay. It records the numbers of any other request and passes the
-// request to the sandbox. If the caller closes the connection before the answer to a call is ready, the method counts
-// the call in callersGone. It does not count a call whose connection a fault breaks: the sandbox has counted this
-// call, and ends the method with a panic.
+// The method "serve" passes callbacks to the relay, and all other requests to the sandbox. It records the time of each
+// request for delivery reports, and the phone numbers in each call. If the caller closes the connection before the
+// answer to a call is ready, the method counts the call in callersGone. It does not count a call whose connection a
+// fault breaks: the sandbox has counted this call, and ends the method with a panic.
 func (r *chaosRun) serve(w http.ResponseWriter, q *http.Request) {
 	if strings.HasPrefix(q.URL.Path, relayPath) {
 		r.relay.ServeHTTP(w, q)

@@ -150,8 +150,8 @@ func quickSchedule(p plan, rng *rand.Rand) []faultEvent {
 	return block
 }
 
-// newEvents returns the nth block of events. It has each kind of fault as often as a block must have it. It sets
-// only the kind, and the name of a gateway's fault. The method "fill" sets the rest.
+// newEvents returns the nth block of events. The block has the required number of events of each kind of fault.
+// newEvents sets only the kind, and the name of a gateway's fault. The method "fill" sets the other fields.
 func newEvents(p plan, n int) []faultEvent {
 	type share struct {
 		kind               faultKind

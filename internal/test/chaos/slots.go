@@ -47,8 +47,8 @@ func newWorkerSlot(o options, dir, config string, n int) *processSlot {
 }
 
 // minRun is how long a process must have run before its end counts as unexpected. An earlier end is a failed start. A
-// worker refuses to start without Redis. `tuma serve` refuses to start while the drained process before it still uses
-// the port.
+// worker refuses to start without Redis. A new `tuma serve` refuses to start while the previous, drained process still
+// uses the port.
 const minRun = 20 * time.Second
 
 // The method "run" keeps a process running until ctx ends. It returns an error if a process cannot be started.
