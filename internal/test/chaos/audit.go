@@ -18,24 +18,24 @@ type audit struct {
 	campaigns, recipients                int
 	accepted, rejected, unknown, skipped int
 	delivered, undelivered               int
-	// promised counts the recipients with a final report that got a 2xx.
+	// The field "promised" counts the recipients with a final report that got a 2xx.
 	promised int
-	// duplicates counts the numbers that the gateway accepted more than once. lost counts the recipients whose
-	// results are wrong in one of these ways: the row or its final status is missing, the number is not the one
-	// enqueued, or the status is "accepted" but the gateway never accepted the number.
+	// The field "duplicates" counts the numbers that the gateway accepted more than once. The field "lost" counts the
+	// recipients whose results are wrong in one of these ways: the row or its final status is missing, the number is
+	// not the enqueued number, or the status is "accepted" but the gateway never accepted the number.
 	duplicates, lost int
 	// numbers is how many recipients the gateway has accepted at least once.
 	numbers int
 	// unknownCalls are the idempotency keys of unknown calls that are not exposed: while such a call was open, chaos
 	// did not kill or stop a worker or Redis. So the gateway must have caused each of these calls, by an answer that
-	// leaves the outcome open. excused counts the unknown recipients of exposed calls.
+	// leaves the outcome open. The field "excused" counts the unknown recipients of exposed calls.
 	unknownCalls map[string]bool
 	excused      int
 	// forbiddenUnknown counts the unknown recipients of campaigns in which no recipient may be unknown.
 	forbiddenUnknown int
-	// optedOut counts the recipients that opted out during their campaign. skippedOptOuts counts those of them that
-	// Tuma skipped. reportedInFlight counts the calls that were in flight at the opt-outs, according to Tuma.
-	// lateCalls counts the calls to such recipients that came after their opt-outs.
+	// optedOut counts the recipients that opted out during their campaign. skippedOptOuts counts the opted-out
+	// recipients that Tuma skipped. reportedInFlight counts the calls that were in flight at the opt-outs, according
+	// to Tuma. lateCalls counts the calls to opted-out recipients that came after the opt-outs.
 	optedOut, skippedOptOuts, reportedInFlight, lateCalls int
 	breaches                                              []string
 }
@@ -51,7 +51,7 @@ func (a *audit) breach(format string, args ...any) {
 }
 
 // checkRow compares one result with the gateway. The parameter "got" is how often the gateway accepted the number
-// of the result. "want" is the number that was enqueued. If "sure" is true, the recipient must not be unknown.
+// of the result. The parameter "want" is the enqueued phone number. If "sure" is true, the recipient must not be unknown.
 // The function exposed() reports whether the call with an idempotency key may end unknown.
 func (a *audit) checkRow(campaign string, r producer.Result, want uint64, got int, sure bool, exposed func(uuid string) bool) {
 	a.recipients++

@@ -166,10 +166,10 @@ func lastingClockOffset(seed uint64) time.Duration {
 	return drawClockOffset(rand.New(rand.NewPCG(seed, 0x636c_6f63_6b)))
 }
 
-// clockWorker replaces a worker with one whose clock is wrong, and later with one whose clock is
-// right. If another fault restarts the worker between these two times, its clock is wrong again.
-// The tally records the fault as if it had ended at once: a wrong clock does not excuse a slow
-// recovery from another fault.
+// clockWorker replaces a worker with a worker whose clock is wrong, and later with a worker whose
+// clock is right. If another fault restarts the worker in between, the restarted worker has the
+// same wrong clock. The tally records the fault as if it had ended at once, because a wrong clock
+// does not excuse a slow recovery from another fault.
 func (s *injector) clockWorker(e faultEvent, slot *processSlot) {
 	if !s.lockUnlessOver(&slot.clock) {
 		return

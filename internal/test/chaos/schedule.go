@@ -65,7 +65,7 @@ type plan struct {
 	duration time.Duration
 	workers  int
 	serves   int // number of processes `tuma serve`
-	// quick omits the long faults and makes the others short.
+	// If the field "quick" is true, the schedule omits the long faults, and makes all other faults short.
 	quick bool
 	// clocks means that there is a build of tuma whose clock can be wrong.
 	clocks bool

@@ -18,7 +18,7 @@ import (
 // whenever the process ends, as a service manager does.
 type processSlot struct {
 	binary, config, log string
-	args                []string // the command of tuma, and its flags other than those that all processes have
+	args                []string // the command of tuma and its flags, without the flags that every process gets
 	// The field "off" is the clock error of the next process, a time.Duration. If it is not zero, the next process
 	// runs the binary wrongClock.
 	wrongClock string

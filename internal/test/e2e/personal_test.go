@@ -99,8 +99,8 @@ func TestPersonal_KilledWorkersMixUpNoText(t *testing.T) {
 	}
 }
 
-// Through every gateway, each number must get its two different texts once. The repeated text must be dropped. A number
-// that opts out after planning must get neither text.
+// A campaign at every gateway has three texts for each number, and the third text repeats the first. Each number must
+// get the first and the second text once. A number that opts out after planning must get no text.
 func TestPersonal_EachDifferentTextOfANumber(t *testing.T) {
 	t.Parallel()
 	const n = 40

@@ -138,8 +138,8 @@ func (x *swapRig) swap(files map[string]string) {
 	}
 }
 
-// The method "rename" replaces the files one by one. For each, it writes a new file and renames it. It removes files
-// that are not in the parameter "files".
+// The method "rename" replaces the files one by one. To replace a file, it writes a file with another name, and renames
+// that file. It removes files that are not in the parameter "files".
 func (x *swapRig) rename(files map[string]string) {
 	x.t.Helper()
 	for _, name := range []string{"user", "pass", "tuma.yaml"} {

@@ -114,9 +114,9 @@ func (x *reporting) rows(id string) (out []producer.Result) {
 	return out
 }
 
-// A report with the reason UserInBlackList puts its number on the suppression list of the sender ID. But first, reports
-// about delivered messages must prove the sender ID: one before the report, and one after it. The next campaign must not
-// send to a number on the list.
+// A report with the reason UserInBlackList puts its number on the suppression list of the sender ID, but only if
+// delivered messages prove that the sender ID works. The gateway must report a delivered message before this report,
+// and another delivered message after it. The next campaign must not send to a number on the list.
 func TestReports_BlacklistedNumbersAreSuppressed(t *testing.T) {
 	t.Parallel()
 	x := newReporting(t, simulator.Options{}, 1000)
@@ -154,7 +154,7 @@ func TestReports_BlacklistedNumbersAreSuppressed(t *testing.T) {
 	report(2, "Rejected", "UserInBlackList")
 	report(3, "Failed", "AbsentSubscriber")
 	if got := suppressed(); len(got) != 0 {
-		t.Errorf("before a message is delivered after them, the lists have %q", got)
+		t.Errorf("before the next report of a delivered message, the lists have %q, want no number", got)
 	}
 	report(4, "Success", "")
 	want := []string{rows[2].MSISDN + " ACME gateway:at:UserInBlackList"}
