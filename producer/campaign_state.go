@@ -233,7 +233,7 @@ func statusOf(sum ledger.Summary) Status {
 	}
 	s.Notes = append([]string{}, sum.Spec.Notes...)
 	if sum.Unreadable != nil {
-		s.Quarantined = max(1, s.Quarantined) // the record is unreadable, even if no worker has quarantined the record yet
+		s.Quarantined = max(1, s.Quarantined) // count the unreadable record before a worker has quarantined it
 	}
 	for _, a := range sum.ByAccount {
 		s.ByAccount = append(s.ByAccount, AccountCounts{Account: a.Account, Counts: Counts(a.Counts)})

@@ -242,8 +242,9 @@ func (c *Client) IDFree(ctx context.Context, id string) (bool, error) {
 	return c.ledger.Index().Free(ctx, id)
 }
 
-// The method "exists" reports whether a campaign in the ledger has the given ID and has not freed it.
-// If the ledger cannot be read, the method returns false, because the commit checks this again.
+// The method "exists" reports whether a campaign in the ledger uses the given ID. A campaign whose ID is
+// free again (see Enqueue) does not count. If the ledger cannot be read, the method returns false: the
+// commit checks the ID again.
 func (c *Client) exists(ctx context.Context, id string) bool {
 	if !ledger.ValidID(id) {
 		return false
@@ -289,7 +290,7 @@ func (c *Client) checkAccounts(ctx context.Context, campaign Campaign, m *mistak
 // listOf returns a text that lists the published accounts. It is the end of an error message.
 func listOf(names []string) string {
 	if len(names) == 0 {
-		return "; start a worker or run tuma accounts sync first"
+		return "; start a worker first, or run: tuma accounts sync"
 	}
 	return "; the accounts are " + strings.Join(names, ", ")
 }

@@ -175,7 +175,7 @@ func gapOf(a accounts.Account, segments int, now time.Time) CreditGap {
 	g := CreditGap{Account: a.Name, Problem: CreditUnknown, Balance: a.Balance, BalanceAt: a.BalanceAt}
 	balance, known := accounts.Money(a.Balance)
 	if !known {
-		g.Warning = fmt.Sprintf("the balance of account %s is not known, so it was not compared with the cost; to read it: tuma balance %s", a.Name, a.Name)
+		g.Warning = fmt.Sprintf("the balance of account %s is not known, so it was not compared with the cost; to read the balance: tuma balance %s", a.Name, a.Name)
 		return g
 	}
 	balanceText := fmt.Sprintf("%s, read %s ago", a.Balance, max(0, now.Sub(a.BalanceAt)).Round(time.Second))
@@ -208,8 +208,9 @@ func gapOf(a accounts.Account, segments int, now time.Time) CreditGap {
 	return g
 }
 
-// require returns an ErrNoCredit if required is true and the balance of an account does not cover
-// the cost or is not known. It accepts a balance of any age.
+// The method "require" does nothing if the parameter "required" is false. Otherwise it returns an
+// ErrNoCredit if the balance of an account does not cover the cost, or is not known. It accepts a
+// balance of any age.
 func (e *estimate) require(required bool, now time.Time) error {
 	if !required {
 		return nil

@@ -35,8 +35,8 @@ const (
 	OnUnknownResend = "resend"
 )
 
-// Values of Campaign.Duplicates. They decide what happens to a recipient whose number repeats that of
-// an earlier recipient.
+// Values of Campaign.Duplicates. They decide what happens to a recipient whose number an earlier
+// recipient also has.
 const (
 	// DuplicatesSkip skips the recipient with the reason "duplicate".
 	DuplicatesSkip = "skip"
@@ -65,8 +65,8 @@ type Campaign struct {
 	// Duplicates is DuplicatesSkip or DuplicatesEach. Empty means DuplicatesSkip. A campaign without
 	// merge fields ignores Duplicates, because all its texts are the same.
 	Duplicates string
-	// Transliterate requests that a message is written in GSM-7 if that changes only the form of
-	// some characters. See sms.Transliterate.
+	// Transliterate converts a text to GSM-7 if every character outside GSM-7 has another form with
+	// the same meaning. See sms.Transliterate.
 	Transliterate bool
 	// Class defaults to Marketing.
 	Class Class
@@ -84,9 +84,9 @@ type Campaign struct {
 	// recipients are skipped with the reason "over_cap". 0 means no limit.
 	MaxSegments int
 	// Canary is the number of messages that are sent first. No other message is sent until all
-	// these messages have ended. If the rejected and unknown messages are more than MaxRejected
-	// percent of them, the campaign is paused. 0 means no canary. Canary and MaxRejected are not
-	// part of the content that Enqueue compares.
+	// these messages have ended. If more than MaxRejected percent of these messages are rejected or
+	// unknown, the campaign is paused. 0 means no canary. Canary and MaxRejected are not part of the
+	// content that Enqueue compares.
 	Canary int
 	// MaxRejected is the maximum percentage, above 0 and at most 100, of finished messages that may
 	// be rejected or unknown. It is checked once ThresholdSample messages have finished. A higher
@@ -359,8 +359,8 @@ func ContentID(campaign Campaign, recipients iter.Seq2[Recipient, error]) (strin
 	return "c-" + d.Sum()[:22], nil
 }
 
-// specOf returns the stored form of a campaign. In a body without merge fields it replaces escaped
-// braces, and transliterates the body if Transliterate is set.
+// specOf returns the stored form of a campaign. If the body has no merge fields, specOf replaces the
+// escaped braces of the body and, if Transliterate is set, transliterates the body.
 func specOf(c Campaign) campaign.Spec {
 	s := campaign.Spec{Via: c.Via, From: c.From, Body: c.Body, Class: campaign.Class(c.Class), Country: strings.ToUpper(c.Country), Flash: c.Flash,
 		OnUnknown: c.OnUnknown, MaxMessages: c.MaxMessages, MaxSegments: c.MaxSegments, StartAt: c.StartAt.UTC(), StartIn: c.StartIn, ExpiresAt: c.ExpiresAt.UTC(),

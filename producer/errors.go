@@ -9,8 +9,8 @@ import (
 
 // These are the errors that the methods of Client return. Test for them with errors.Is.
 var (
-	// ErrConflict means that another campaign with other content has the ID, and has not freed it
-	// (see Enqueue). Choose another ID, or enqueue the original content.
+	// ErrConflict means that a campaign with other content uses the ID, and that the ID is not free
+	// again (see Enqueue). Choose another ID, or enqueue the original content.
 	ErrConflict = errConflict
 	// ErrNotFound means that no campaign has the given ID, or that the campaign's retention
 	// period is over.
@@ -24,8 +24,8 @@ var (
 	// ErrInvalid means that the arguments cannot be accepted. The error lists every
 	// mistake as a *FieldError.
 	ErrInvalid = errors.New("invalid campaign")
-	// ErrNoCredit means that Campaign.RequireCredit is set and the balance of an account
-	// does not cover the campaign or is not known. Nothing was enqueued. The error is
+	// ErrNoCredit means that the campaign requires credit (Campaign.RequireCredit), but the balance of
+	// an account does not cover the campaign, or is not known. Nothing was enqueued. The error is
 	// also an ErrInvalid.
 	ErrNoCredit = errors.New("not enough credit")
 	// ErrDone means that the campaign is done or has expired, so it cannot be paused, resumed
@@ -45,8 +45,8 @@ var (
 	// means that another retry of the campaign is in progress.
 	ErrPlanning = errPlanning
 	ErrBusy     = errBusy
-	// ErrPurged means that a single message cannot be retried, because its text was deleted after its
-	// end (Message.KeepBody). Send a new message.
+	// ErrPurged means that a single message cannot be retried, because its text was deleted after the
+	// message ended (Message.KeepBody). Send a new message.
 	ErrPurged = errPurged
 	// ErrFull means that Redis uses more than 80 % of its maxmemory. Nothing was enqueued.
 	ErrFull = errors.New("redis is nearly full")

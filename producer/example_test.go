@@ -325,7 +325,7 @@ func ExamplePreview() {
 	// would send 1 and skip 2 map[duplicate:1 invalid_number:1] for 0.80 KES
 }
 
-// startTuma starts an embedded Redis, and a worker that serves the account "at" through gateway. In
+// startTuma starts an embedded Redis, and a worker that serves the account "at" through the given gateway. In
 // production the worker is another process. In a test, use package producertest instead.
 func startTuma(gateway providers.Provider) (client *producer.Client, stop func()) {
 	server, err := miniredis.Run()
@@ -357,7 +357,7 @@ func startTuma(gateway providers.Provider) (client *producer.Client, stop func()
 	return client, func() {
 		cancel()
 		err := <-stopped
-		if errors.Is(err, context.Canceled) { // the worker was still starting
+		if errors.Is(err, context.Canceled) { // Run returns this error if the worker was still starting
 			err = nil
 		}
 		if err := errors.Join(err, rdb.Close()); err != nil {

@@ -56,7 +56,7 @@ type FindResult struct {
 	Next  string `json:"next"`
 	// Unreadable names up to 100 campaigns that could not be read completely.
 	Unreadable []string `json:"unreadable,omitempty"`
-	// Cut has the IDs of up to 100 campaigns with more messages to the number than Messages lists.
+	// Cut has the IDs of up to 100 campaigns that have further messages to the number, which Messages omits.
 	// Client.Results yields all messages of such a campaign.
 	Cut []string `json:"cut,omitempty"`
 }
@@ -182,7 +182,7 @@ func (o FindOptions) check() (after ledger.Position, err error) {
 	at, id, ok := strings.Cut(o.After, "_")
 	ms, err := strconv.ParseInt(at, 10, 64)
 	if !ok || err != nil || ms < 0 || !ledger.ValidID(id) {
-		return after, &FieldError{Field: "after", Problem: fmt.Sprintf("%.60q must be the cursor that an earlier search returned to continue it", o.After)}
+		return after, &FieldError{Field: "after", Problem: fmt.Sprintf("%.60q must be the cursor that the earlier search returned", o.After)}
 	}
 	return ledger.Position{At: time.UnixMilli(ms), ID: id}, nil
 }

@@ -280,7 +280,7 @@ func TestSend_WithoutAWorkerWaitsForOne(t *testing.T) {
 	if _, errOut, exit := c.runWithInput("0712345678\n", "send", "--id", "routed", "--body", "Hello"); exit != exitDone || !strings.Contains(errOut, "no worker serves kobo-a") {
 		t.Fatalf("send by route: got exit %d and standard error\n%s", exit, errOut)
 	}
-	if _, errOut, exit := c.runWithInput("0712345678\n", "send", "--via", "nowhere", "--body", "Hello"); exit != exitMisuse || !strings.Contains(errOut, "start a worker or run tuma accounts sync first") {
+	if _, errOut, exit := c.runWithInput("0712345678\n", "send", "--via", "nowhere", "--body", "Hello"); exit != exitMisuse || !strings.Contains(errOut, "start a worker first, or run: tuma accounts sync") {
 		t.Errorf("send through an unknown account: got exit %d and standard error\n%s", exit, errOut)
 	}
 	r.start("v2") // v2 has another country, but the campaigns keep the country that they got when they were enqueued

@@ -11,7 +11,7 @@ import (
 )
 
 // Forget removes the parked delivery reports about a number from all logins, and returns the number of these reports.
-// If dry is true, it removes nothing.
+// If the parameter "dry" is true, Forget only counts the reports and removes nothing.
 func Forget(ctx context.Context, r *script.Runner, number sms.MSISDN, dry bool) (int, error) {
 	rdb, n := r.Redis(), 0
 	logins, err := rdb.SMembers(ctx, loginsKey).Result()

@@ -117,7 +117,7 @@ func TestApply_ReplacedCampaignsDoNotMix(t *testing.T) {
 	}
 	_, err = r.ledger.Cancel(ctx, "c", "test")
 	r.ok(err)
-	// The ID of a cancelled campaign that was planned is free 15 minutes after its end.
+	// The campaign was planned before it was cancelled. So its ID becomes free 15 minutes after the campaign's end.
 	r.ok(r.rdb.HIncrBy(ctx, "tuma:{c}:l", "fin", -(16 * time.Minute).Milliseconds()).Err())
 	r.plan("c", 1, 1, 3)
 	if got := r.apply(old...); got != "parked parked" {

@@ -27,8 +27,8 @@ const (
 	entrySize = 8
 )
 
-// note is a call whose message IDs will be entered in the index. entries has entrySize bytes for
-// each ID. token is "" if Redis does not have the note.
+// note is a call whose message IDs will be entered in the index. The field "entries" has
+// entrySize bytes for each ID. The field "token" is "" if Redis does not have the note.
 type note struct {
 	token            string
 	batch            ledger.BatchRef
@@ -99,8 +99,8 @@ type entry struct {
 const enterAtOnce = 4096
 
 // Enter enters the IDs of noted calls of a login in the index, and removes the notes. The index keeps
-// the IDs for at least the duration "life". The more IDs Enter enters at once, the fewer commands each
-// ID takes. The caller may repeat Enter.
+// the IDs for at least the duration "life". A call with many IDs needs fewer commands for each ID than
+// several calls with few IDs. The caller may repeat Enter.
 func (x *Index) Enter(ctx context.Context, login string, notes []note, life time.Duration) error {
 	if len(notes) == 0 {
 		return nil

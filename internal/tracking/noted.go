@@ -17,14 +17,14 @@ import (
 )
 
 // A worker does not enter the IDs of each call in the index at once. First it notes the IDs in Redis,
-// which takes one command a call. Later it enters the IDs of many calls together. An ID costs Redis
-// several times less if other IDs of its bucket are entered in the same command. If a worker dies,
-// tuma serve enters its notes (EnterLeft).
+// which takes one command a call. Later it enters the IDs of many calls together. If one
+// command enters several IDs of a bucket, each ID takes Redis several times less work. If a worker
+// dies, "tuma serve" enters the worker's notes (EnterLeft).
 
 const (
 	// enterAfter is how long a goroutine waits after the first note before it enters the noted IDs in the
-	// index. If more than fewWaiting IDs are noted by then, it waits for more IDs, but enters them at the
-	// latest enterWithin after the first note.
+	// index. If more than fewWaiting IDs are noted by then, it waits for more IDs. enterWithin is the maximum
+	// wait after the first note.
 	enterAfter  = 200 * time.Millisecond
 	enterWithin = time.Second
 	fewWaiting  = 2_000
@@ -50,7 +50,7 @@ type waiting struct {
 	notes []note
 	ids   []string // the message IDs of the calls
 	count int      // IDs in notes
-	busy  bool     // a goroutine runs that enters the notes
+	busy  bool     // a goroutine is entering the notes
 	// If closed is true, the goroutine that enters the calls ends at its next failure.
 	closed bool
 	full   chan struct{}
@@ -213,7 +213,7 @@ func (t *Tracker) enter(ctx context.Context, end bool) (more bool, err error) {
 	if err == nil && n > 0 {
 		t.applyParked(ctx, ids)
 	}
-	return true, nil // if the parked reports cannot be read, LookAgain applies them
+	return true, nil // if Redis cannot be read here, LookAgain applies the parked reports later
 }
 
 // EnterLeft enters the calls of this login that dead workers have noted. It returns how many calls it

@@ -91,8 +91,8 @@ func TestFlush_AppliesReportsThatCameBeforeIt(t *testing.T) {
 	}
 }
 
-// Redis refuses the index. The call is still settled, and its IDs stay noted until Redis accepts
-// them.
+// Redis refuses to write the index. The call is still settled, and its IDs stay noted until Redis
+// accepts the write.
 func TestNote_RefusedIDsAreEnteredLater(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -156,7 +156,7 @@ func TestDoor_BringsTheIndexUpToDate(t *testing.T) {
 	c := r.claim("c", 0, 0, time.Hour)
 	r.note("c", c)
 	r.settle(c, c.accepted("c"))
-	r.ok(r.rdb.HSet(ctx, segmentsKey(testLogin), "s1", "64 2 1 2").Err()) // the time of this segment was over in 1970
+	r.ok(r.rdb.HSet(ctx, segmentsKey(testLogin), "s1", "64 2 1 2").Err()) // this segment expired in 1970
 	dead := r.another()
 	r.ok(dead.Note(ctx, c.claim, c.accepted("c"), 2))
 	dead.waiting.take(false)

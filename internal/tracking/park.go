@@ -19,8 +19,8 @@ import (
 //go:embed park.lua
 var parkSource string
 
-// parkScript is marked with script.Binding: its changes must be durable before tuma serve answers the gateway's
-// callback with a 2xx.
+// parkScript is marked with script.Binding: its changes must be durable before "tuma serve" answers the gateway's
+// callback with a status from 200 to 299.
 var parkScript = script.Binding(script.NewAlwaysAllowed("park", parkSource))
 
 const (

@@ -26,8 +26,8 @@ if segment then
   buckets, next_place, opened, till = tonumber(a), tonumber(b), tonumber(c), tonumber(d)
 end
 
--- The function "write" stores the segment if it has changed or expires too early. It then sets the expiry later than
--- necessary, so that few runs must write the segment only because of its expiry.
+-- The function "write" stores the segment if it has changed or expires too early. In the second case, the
+-- new expiry is later than necessary, so that only a few of the next runs must extend the expiry again.
 local changed = false
 local function later() return now + ms + math.floor(ms / 8) end
 local function write()

@@ -45,7 +45,7 @@ func newRig(t testing.TB) *rig {
 	return r
 }
 
-// another returns a Tracker for another simulated process.
+// The method "another" returns a Tracker for a further simulated process.
 func (r *rig) another() *Tracker {
 	return New(Config{Ledger: r.ledger, Log: zerolog.Nop(), Login: testLogin, For: 72 * time.Hour, Calls: r.calls,
 		Count: func(x Result, n int) { r.counted[x] += n }})

@@ -141,7 +141,7 @@ func (t *Tracker) applyParked(ctx context.Context, ids []string) {
 			}
 		}
 		if err != nil {
-			t.log.Debug().Err(err).Msg("parked delivery reports are applied later")
+			t.log.Debug().Err(err).Msg("could not apply parked delivery reports; will retry")
 			return
 		}
 	}
@@ -150,12 +150,12 @@ func (t *Tracker) applyParked(ctx context.Context, ids []string) {
 // Apply applies delivery reports. It parks reports whose messages are not known yet. If it returns
 // nil, Redis has stored every final report with the ledger's durability. After an error, the caller
 // may call Apply again with all reports. The results are in the order of the reports. If the error
-// is ErrParkedFull, the results are valid too. A report that the gateway must repeat then has an
-// empty result.
+// is ErrParkedFull, the results are valid too. In that case, a report that the gateway must repeat
+// has an empty result.
 func (t *Tracker) Apply(ctx context.Context, reports []Report) ([]Result, error) {
 	out := make([]Result, len(reports))
 	var finals []Report
-	var at []int // for each of the final reports, its position in reports
+	var at []int // for each element of finals, its index in the slice "reports"
 	for i, r := range reports {
 		if !r.Status.Final {
 			out[i] = Pending

@@ -37,7 +37,8 @@ const (
 	// stateLife is how long the state of a removed campaign is kept. A count may have begun before the
 	// campaign was removed. stateLife is longer than such a count can take.
 	stateLife = time.Hour
-	// Others stands for the sender ID in the rows that collect the usage after a month has too many rows.
+	// Others is used when a month has its maximum number of rows. Usage that needs a further row is then added to
+	// a row whose sender ID is Others.
 	Others = "(others)"
 	// maxMarks is the maximum number of campaigns that a Store remembers.
 	maxMarks = 100_000

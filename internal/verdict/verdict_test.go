@@ -74,7 +74,7 @@ func TestVerdict_UnnamedRecipientIsUnknown(t *testing.T) {
 				if v.Action != Settle || len(v.Records) != 2 || v.Records[0].Status != campaign.Accepted || v.Records[1].Status != campaign.Unknown {
 					t.Errorf("%+v: got action %s and records %+v, want a settle with one accepted and one unknown", s, v.Action, v.Records)
 				}
-				// If the gateway has keys, the call is repeated to get the missing answers, also after a claim without a reply.
+				// With idempotency keys, the call is repeated after each of the first three claims, to get the missing answers.
 				if partial := v.SettleReason == campaign.SettlePartial; partial != (keyed && claims < 4) {
 					t.Errorf("%+v: got settle reason %s, want partial only with keys and up to the third claim", s, v.SettleReason)
 				}

@@ -14,7 +14,7 @@ import (
 )
 
 // Watch is how long a wake-up may wait in the queue before the sweeper checks whether it is lost. While a
-// worker works on the wake-up, it extends this time by Watch again and again.
+// worker handles the wake-up, the worker repeatedly extends this time by Watch.
 const Watch = 5 * time.Second
 
 // HeldWatch is how often the sweeper checks whether the hold of an account is over.

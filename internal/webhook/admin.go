@@ -121,8 +121,9 @@ type Dead struct {
 	body   json.RawMessage
 }
 
-// Dead returns up to limit messages of the dead list, the oldest first. The parameter "after" is the ID of a message.
-// The page begins with the next message after it. If this ID is empty, the page begins with the oldest message.
+// Dead returns messages of the dead list, the oldest first. The parameter "limit" is their maximum number. The
+// parameter "after" is the ID of a message, and Dead begins with the message that follows. If "after" is empty, Dead
+// begins with the oldest message.
 func (s *Service) Dead(ctx context.Context, name, after string, limit int) ([]Dead, error) {
 	if _, err := s.endpoint(ctx, name); err != nil {
 		return nil, err
@@ -158,9 +159,9 @@ func deadOf(list []redis.XMessage) []Dead {
 // redeliverAtOnce is the number of messages that one run of the script moves.
 const redeliverAtOnce = 100
 
-// Redeliver moves messages from the dead list back to the waiting messages, for another 24 h of attempts. If the list
-// ids is empty, it moves all messages. Redeliver returns how many of these messages are waiting now. It does not count
-// a message that is not in the dead list, or that does not fit into the waiting messages.
+// Redeliver moves messages from the dead list back to the waiting messages, for another 24 h of attempts. If the
+// parameter "ids" is empty, it moves all messages. Redeliver returns how many of these messages are waiting now. It does
+// not count a message that is not in the dead list, or that does not fit into the waiting messages.
 func (s *Service) Redeliver(ctx context.Context, name string, ids []string) (int, error) {
 	if len(ids) > 0 {
 		if _, err := s.endpoint(ctx, name); err != nil {

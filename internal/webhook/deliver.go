@@ -32,8 +32,9 @@ const (
 	commitTimeout = 10 * time.Second
 )
 
-// backOff returns the wait before attempt n+1. The wait is 50 to 100 % of a time. This time begins with the
-// parameter "first" and doubles with each attempt, up to the parameter "last".
+// backOff returns the wait before attempt n+1. It chooses the wait at random between half of a maximum and the whole
+// maximum. After the first attempt, the maximum is the parameter "first". It doubles with each further attempt, up to
+// the parameter "last".
 func backOff(n int, first, last time.Duration) time.Duration {
 	d := last
 	if n < 20 {
@@ -222,7 +223,7 @@ func (s *Service) pause(e *Endpoint, st state, args *commitArgs, now time.Time) 
 			s.log.Warn().Str("webhook", e.Name).Str("error", args.Error).Msg("the receiver of a webhook fails: events wait until the receiver is back")
 		}
 	case args.Failures == 0 && st.failures >= openAfter:
-		args.Hurry = now // the waiting messages are due immediately, because they waited for the receiver
+		args.Hurry = now // the receiver is back, so all waiting messages are due now
 		s.log.Info().Str("webhook", e.Name).Msg("the receiver of a webhook is back")
 	}
 	if args.Gone != st.gone {

@@ -31,7 +31,7 @@ type Endpoint struct {
 	URL string
 	// Events are the kinds of events that the endpoint gets. If it is empty, the endpoint gets all kinds.
 	Events []string
-	// Secrets sign each message: one, or two while a secret is replaced.
+	// Secrets are the keys that sign each message. An endpoint has one secret, or two while a secret is replaced.
 	Secrets []Secret
 	// AllowPrivate allows http:// and private addresses. Only tuma.yaml can set it.
 	AllowPrivate bool
@@ -75,7 +75,7 @@ func NewSecret() providers.Secret {
 	return providers.Secret(secretPrefix + base64.StdEncoding.EncodeToString(b[:]))
 }
 
-var errSecret = errors.New("must be whsec_ and 24 to 64 random bytes in base64; `echo whsec_$(openssl rand -base64 32)` makes one")
+var errSecret = errors.New("must be whsec_ and 24 to 64 random bytes in base64; `echo whsec_$(openssl rand -base64 32)` makes a secret")
 
 // CheckSecret returns an error if a text is not a secret. The error does not contain the text.
 func CheckSecret(s providers.Secret) error {

@@ -65,7 +65,7 @@ const (
 	maxAnswer = 4 << 10
 )
 
-// newClient returns a client that connects only to public addresses, or to all addresses if private is true. The
+// newClient returns a client that connects only to public addresses, or to all addresses if "private" is true. The
 // client follows no redirect. It uses no proxy, because a proxy would look up the name again.
 func newClient(resolver *net.Resolver, private bool) *http.Client {
 	dialer := &net.Dialer{Timeout: connectTimeout, Resolver: resolver}

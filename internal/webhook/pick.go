@@ -12,8 +12,8 @@ const (
 	// atOnce is the maximum number of messages that are sent to one endpoint at the same time. These messages belong to
 	// different campaigns.
 	atOnce = 8
-	// readAtOnce is the maximum number of events that are read at once. maxParked is the maximum number of events that
-	// one batch adds to the waiting messages without an attempt.
+	// readAtOnce is the maximum number of events that are read at once. Some events must wait behind an earlier
+	// message, so they become waiting messages and are not sent yet. maxParked is their maximum number in one batch.
 	readAtOnce = 500
 	maxParked  = 200
 )
@@ -39,10 +39,10 @@ type picker struct {
 	endpoint *Endpoint
 	now      time.Time
 	limit    int
-	// behind has the waiting members by their key of order. This key is the campaign, account or other thing
-	// within which messages keep their order.
+	// behind has the waiting members, grouped by the field "order". Messages with the same "order" keep their
+	// order, for example all messages about one campaign or one account.
 	behind map[string][]member
-	// sending has the key of order of each message in the batch: a campaign, an account or another thing.
+	// sending has the value of the field "order" of each message in the batch.
 	sending map[string]bool
 	waiting int
 }
@@ -76,16 +76,16 @@ func (s *Service) pick(ctx context.Context, e *Endpoint, st state, list []produc
 		used++
 	}
 	if len(p.attempts) == 0 && st.failures >= openAfter && len(heads) > 0 {
-		// Send one waiting message before it is due, to find out whether the receiver is back. Otherwise nothing
-		// would be sent in this pass.
+		// This pass has no other message to send. Send one waiting message before it is due, to find out
+		// whether the receiver is back.
 		err = s.pickWaiting(ctx, p, heads[:1])
 	}
 	return p.batch, used, err
 }
 
-// heads returns the first waiting message of each key of order, sorted by the time when it is due. A message that has
-// just failed is due later than the others. So after many failures, another message is sent first to find out whether
-// the receiver is back.
+// heads returns the first waiting message for each value of the field "order", sorted by the time when the message is
+// due. A message that has just failed is due later than the others. So after many failures, another message is sent
+// first to find out whether the receiver is back.
 func (p *picker) heads(list []waiting) (out []waiting) {
 	slices.SortFunc(list, func(a, b waiting) int { return compareMembers(a.member, b.member) })
 	for _, w := range list {

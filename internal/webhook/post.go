@@ -16,7 +16,7 @@ import (
 
 // Attempt is the outcome of one request to an endpoint.
 type Attempt struct {
-	// Delivered is true if the receiver answered with a 2xx.
+	// Delivered is true if the receiver answered with a status from 200 to 299.
 	Delivered bool `json:"delivered"`
 	// Status is the HTTP status of the answer. It is 0 if the receiver did not answer.
 	Status int `json:"status,omitempty"`

@@ -217,7 +217,7 @@ func (rc *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	rc.mu.Unlock()
 }
 
-// set changes how the receiver answers. nil means status 200.
+// The method "set" changes how the receiver answers. If "answer" is nil, the receiver answers with status 200.
 func (rc *receiver) set(answer func(http.ResponseWriter, message) bool) {
 	rc.mu.Lock()
 	defer rc.mu.Unlock()
@@ -232,7 +232,8 @@ func status(code int) func(http.ResponseWriter, message) bool {
 	}
 }
 
-// got returns the number of requests, and the messages that the receiver has taken, each as "campaign number".
+// The method "got" returns the number of requests, and the messages that the receiver has taken. The text of a message
+// is its event kind or, if its event has counts, the campaign and the number of pending recipients.
 func (rc *receiver) got() (requests int, taken []string) {
 	rc.mu.Lock()
 	defer rc.mu.Unlock()

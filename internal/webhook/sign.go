@@ -29,8 +29,8 @@ type payload struct {
 	Data      producer.Event `json:"data"`
 }
 
-// newBody returns the body of the message for an event. If the event has no time, the parameter "now" takes its
-// place.
+// newBody returns the body of the message for an event. If the event has no time, the body contains
+// the time "now" instead.
 func newBody(e producer.Event, now time.Time) ([]byte, error) {
 	at := e.At
 	if at.IsZero() {

@@ -29,7 +29,7 @@ var ErrConfigured = errors.New("the webhook is set in tuma.yaml: change it there
 // ErrChanged means that another request has changed or deleted an endpoint at the same time.
 var ErrChanged = errors.New("the webhook was changed by another request at the same time")
 
-// rotateFor is how long after a replacement of an endpoint's secret Tuma also signs with the old secret.
+// rotateFor is the time after the replacement of a secret during which Tuma signs with both the new and the old secret.
 const rotateFor = 24 * time.Hour
 
 // Service keeps the endpoints and delivers events to them. It is safe for concurrent use, and any number of processes may
@@ -65,7 +65,8 @@ func (s *Service) SetConfigured(list []Endpoint) {
 	s.configured.Store(&list)
 }
 
-// stored is an Endpoint as Redis has it. Tuma signs with the secrets, so Redis must hold them unencrypted.
+// stored is an Endpoint in the form of its record in Redis. Tuma signs with the secrets, so
+// Redis must hold them unencrypted.
 type stored struct {
 	URL       string         `json:"u"`
 	Events    []string       `json:"e,omitempty"`

@@ -234,7 +234,7 @@ func (b *Book) chooseSheet(sheets []sheetEntry, target map[string]relation, want
 			continue
 		}
 		if part == nil || !isSheet {
-			return b.fileError("has no rows in its sheet %.40q: choose another with --sheet", s.name)
+			return b.fileError("has no rows in its sheet %.40q: choose another sheet with --sheet", s.name)
 		}
 		b.sheet, b.part = s.name, part
 	}

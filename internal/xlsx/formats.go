@@ -100,8 +100,8 @@ func textAroundGeneral(code string) (before, after string, ok bool) {
 }
 
 // showsNothing reports whether a format code hides the number. A code hides a number if its section
-// for this number is empty, as in 0;-0;; for 0. excelize does not support that and shows the
-// number.
+// for this number is empty, as in 0;-0;; for 0. excelize does not support such a code:
+// it shows the number.
 func showsNothing(code string, number float64) bool {
 	sections := strings.Split(code, ";")
 	if len(sections) < 2 || strings.ContainsAny(code, `"\[`) {

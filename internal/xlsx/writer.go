@@ -49,7 +49,8 @@ func (w *Writer) Row(cells ...string) error {
 	return nil
 }
 
-// Close writes the workbook and removes the temporary file. If complete is false, Close writes nothing.
+// Close writes the workbook and removes the temporary file. If the parameter
+// "complete" is false, Close does not write the workbook.
 func (w *Writer) Close(complete bool) error {
 	defer w.file.Close() //nolint:errcheck // only removes temporary files
 	if !complete {

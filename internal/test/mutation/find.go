@@ -87,8 +87,8 @@ type place struct {
 	renames     renames
 }
 
-// The method "find" returns the place in the folder whose tokens match the snippet e.old. It returns an
-// error unless exactly one place matches.
+// The method "find" searches the folder for a place that has the same tokens as the snippet e.old. It
+// returns an error unless it finds exactly one place.
 func (f *folder) find(e edit) (place, error) {
 	snippet, err := f.scan(e.file, e.old)
 	if err != nil {

@@ -178,8 +178,8 @@ func inParallel[T any](n int, of []T, do func(T) result) []result {
 	return out
 }
 
-// print writes the table of results to out. If verbose is true, it also writes the whole output for
-// each mutant that was not caught. It returns an error if any mutant was not caught.
+// print writes the table of results to out. If the parameter "verbose" is true, it also writes the
+// whole output for each mutant that was not caught. It returns an error if any mutant was not caught.
 func print(out io.Writer, results []result, verbose bool) error {
 	fmt.Fprintln(out)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)

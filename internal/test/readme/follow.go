@@ -259,8 +259,8 @@ func (r *reader) write(t *terminal, s step) error {
 }
 
 // compare returns an error if a line of the step was not printed. If a command occupies the
-// terminal, this command must print the lines within some seconds. Otherwise the last commands
-// must have printed the lines. Several spaces are equal to one space.
+// terminal, this command must print the lines within listensWithin. If the terminal is free, the
+// last commands must have printed the lines. Several spaces are equal to one space.
 func (r *reader) compare(ctx context.Context, t *terminal, s step) error {
 	if t.occupied == nil {
 		return unprinted(s.text, r.printed)

@@ -1,6 +1,6 @@
 // Command readme follows Markdown files word by word, like a person with a new home folder.
-// It runs the commands in these files in new shells, from the clone of the repository to
-// the last page. It fails at the first command whose status or output differs from the
+// It runs the commands in these files in new shells, including
+// "git clone". It fails at the first command whose status or output differs from the
 // text. In commands, files and expected output it replaces loopback ports by free ports.
 // Run it in the root of the repository.
 //

@@ -64,8 +64,8 @@ func (r *reader) shell(ctx context.Context, t *terminal, commands string) *exec.
 }
 
 // environment returns the environment of a new terminal. It keeps the variables that only save time
-// or allow Go to find its modules. It also keeps PATH, but removes the folders that have a program
-// tuma from PATH. It drops all other variables. So if a text does not set a variable that it needs,
+// or allow Go to find its modules. It also keeps PATH, but without the folders that contain a
+// program named tuma. It drops all other variables. So if a text does not set a variable that it needs,
 // the run fails, even if the caller of readme has set the variable.
 func environment(environ []string) []string {
 	keep := map[string]bool{
@@ -85,7 +85,7 @@ func environment(environ []string) []string {
 	return env
 }
 
-// withoutTuma removes the folders that have a program tuma from a PATH.
+// withoutTuma returns a PATH without the folders that contain a program named tuma.
 func withoutTuma(path string) string {
 	var kept []string
 	for _, folder := range filepath.SplitList(path) {

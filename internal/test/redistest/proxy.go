@@ -76,8 +76,8 @@ func (p *Proxy) Retarget(target string) {
 }
 
 // CutAfter forwards n more bytes of replies, counted over all connections. Then it closes the
-// connection on which the next reply comes. With n = 0, Redis runs the next command and its whole
-// reply is lost. The client must have sent a PING before, because a client without a connection
+// connection on which the next reply comes. With n = 0, Redis runs the next command, but the client
+// gets no part of the reply. The client must have sent a PING before, because a client without a connection
 // would lose the reply to its greeting instead.
 func (p *Proxy) CutAfter(n int64) {
 	p.mu.Lock()

@@ -54,7 +54,7 @@ func StartSentinel(t testing.TB, replicas int, opts ...Option) *Sentinel {
 	return s
 }
 
-// knowsAll returns an error unless a Sentinel knows the other Sentinels and all replicas.
+// knowsAll returns an error unless the Sentinel in the parameter "w" knows the other Sentinels and all replicas.
 func (s *Sentinel) knowsAll(ctx context.Context, w *Server, replicas int) error {
 	c := redis.NewSentinelClient(&redis.Options{Addr: w.Addr()})
 	defer func() { _ = c.Close() }()

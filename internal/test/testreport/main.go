@@ -30,9 +30,12 @@ func main() {
 	os.Exit(code)
 }
 
-// run runs "go test" and returns its exit status. It returns 1 and an error if "go test" succeeded,
-// but a test failed, no test ran, or requireRedis is true and a test was skipped because
-// redis-server was not found.
+// run runs "go test" and returns its exit status. If "go test" succeeded, run returns 1 and an error in
+// each of these cases:
+//
+//   - a test failed
+//   - no test ran
+//   - redis-server was not found, so a test was skipped, although requireRedis is true
 func run(ctx context.Context, args []string, requireRedis bool, out, errOut io.Writer) (int, error) {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, args...)...)
 	cmd.Cancel = func() error { return nil }

@@ -152,7 +152,7 @@ func luaBlocks(src []byte) (blocks []*block, commentLines int) {
 }
 
 // cutLuaComment cuts a line of Lua at the "--" that begins a comment. A "--" inside quotes does
-// not begin one.
+// not begin a comment.
 func cutLuaComment(line string) (code, comment string, ok bool) {
 	var quote byte
 	for i := 0; i < len(line); i++ {
@@ -175,7 +175,7 @@ func cutLuaComment(line string) (code, comment string, ok bool) {
 var inlineCode = regexp.MustCompile("`[^`\n]*`")
 
 // markdownBlocks returns the prose of a Markdown file, one block for each paragraph. It leaves out
-// fenced and inline code and, if tables is false, the lines of tables.
+// fenced and inline code and, if the parameter "tables" is false, also tables.
 func markdownBlocks(src []byte, tables bool) []*block {
 	var blocks []*block
 	var b *block
@@ -228,7 +228,7 @@ func (r *rules) measure(tree string, folders ...string) (count, error) {
 			}
 			if entry.IsDir() {
 				switch entry.Name() {
-				case "bin", "tmp", ".git", "testdata": // bin and tmp have built files, and testdata folders quote pages of vendors
+				case "bin", "tmp", ".git", "testdata": // bin and tmp are built, and testdata folders quote pages of vendors
 					return fs.SkipDir
 				}
 				return nil
@@ -252,7 +252,7 @@ func (r *rules) measureFile(c *count, tree, name string) error {
 		blocks = luaBlocks
 	case ext == ".md":
 		isMarkdown = true
-		// The tables of the style guide quote bad sentences, so leave them out.
+		// Leave out the tables of the style guide, because they quote bad sentences.
 		blocks = func(src []byte) ([]*block, int) { return markdownBlocks(src, name != "docs/style.md"), 0 }
 	default:
 		return nil

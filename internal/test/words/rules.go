@@ -10,7 +10,7 @@ import (
 
 // phrase is one entry of the list: a pattern that is nearly always a defect.
 type phrase struct {
-	text    string         // the pattern, unchanged from the list
+	text    string         // the text of the pattern in words.txt
 	pattern *regexp.Regexp // matches the phrase and nothing else
 	allowed *regexp.Regexp // matches good uses that the pattern also finds; may be nil
 	instead string         // what to write instead of the phrase

@@ -15,7 +15,7 @@ import (
 const (
 	sampleComments = 40
 	sampleMessages = 20
-	// fewestWords is how many words a text of the sample has at least. Shorter ones are directives, names and keys.
+	// fewestWords is how many words a text of the sample has at least. Shorter texts are directives, names and keys.
 	fewestWords = 5
 )
 
@@ -97,8 +97,8 @@ func joined(line string) string {
 // word matches one word of a sentence. It does not match the verbs of package fmt, such as %s.
 var word = regexp.MustCompile(`(^|[\s("])[A-Za-z][a-z]+\b`)
 
-// directive matches a comment that a tool reads, and the expected output of an example. A reader cannot judge such
-// texts.
+// directive matches two kinds of comments that a reader cannot judge: instructions to a tool, and the expected
+// output of an example.
 var directive = regexp.MustCompile(`^(nolint|go:|Output:|Unordered output:)`)
 
 // texts returns the comments of all Go and Lua files, tests included, and the messages of the files that are not

@@ -60,7 +60,7 @@ func Start(ctx context.Context, s Settings) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	var options []otlptracehttp.Option // the exporter reads the other standard variables itself
+	var options []otlptracehttp.Option // for all other settings, the exporter reads OpenTelemetry's standard variables
 	if s.Endpoint != "" {
 		at, err := tracesURL(s.Endpoint)
 		if err != nil {
@@ -183,8 +183,8 @@ func (u undecided) ShouldSample(p sdktrace.SamplingParameters) sdktrace.Sampling
 // failuresEvery is the minimum time between two log lines about a collector that does not accept spans.
 const failuresEvery = time.Minute
 
-// handleErrors makes OpenTelemetry write its errors to the logger "log", once a minute. The SDK has one
-// handler for the whole process, and would otherwise write plain text to standard error.
+// handleErrors makes OpenTelemetry write its errors to the logger "log", at most once a minute. The SDK has
+// one handler for the whole process. The default handler writes plain text to standard error.
 func handleErrors(log zerolog.Logger) {
 	var mu sync.Mutex
 	var logged time.Time
