@@ -24,9 +24,9 @@ type dueArgs struct {
 }
 
 // LookAgain searches for the messages of parked reports that are due. If the outcome of such a message is
-// unknown, the report proves that the gateway took the message. Only LookAgain uses this proof: before a
-// report is due, the answer to its call may not be settled yet. LookAgain returns how many reports it has
-// checked.
+// unknown, the report proves that the gateway took the message. Apply does not use this proof for a final
+// report, because a worker may not have settled the answer to the call yet. LookAgain returns how many
+// reports it has checked.
 func (t *Tracker) LookAgain(ctx context.Context) (int, error) {
 	out, err := t.scripts.Run(ctx, dueScript, []string{parkedKey(t.login), parkDueKey(t.login)}, script.Args(dueArgs{Most: dueAtOnce, Life: t.life, Least: lookAgainIn})...)
 	if err != nil {

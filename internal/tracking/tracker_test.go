@@ -283,7 +283,7 @@ func TestApplied_BlacklistedNumbersComeAgain(t *testing.T) {
 	listed.Blacklisted = true
 	r.apply(listed, listed)
 	r.note("c", late)
-	r.settle(late, late.accepted("c")) // the recipients are in a batch of the other account now
+	r.settle(late, late.accepted("c")) // meanwhile the recipients are in a batch of the second account
 	r.Settled(t.Context(), late.accepted("c"))
 	r.apply(listed, r.report("c", 2, true), r.report("c", 2, true))
 	if want := []string{"0.0 254700000001 false true", "0.0 254700000001 false true", "0.0 254700000002 true false"}; !slices.Equal(got, want) {

@@ -95,7 +95,7 @@ type Situation struct {
 }
 
 // ProvenFor is how long an accepted call proves that an account works. If a call is refused within
-// that time, the reason is the content of the call and not the account.
+// that time, the content of the call is the cause of the refusal, and not the account.
 const ProvenFor = 10 * time.Minute
 
 func (s Situation) accountWorks() bool {

@@ -268,7 +268,7 @@ func (t *xmlScanner) startCell(r *Row, e xml.StartElement, last int) (Cell, erro
 		c.Column = at
 	}
 	if r.count++; c.Column >= MaxColumns || r.count > MaxColumns {
-		return c, t.b.errorHere("a row may have at most %d columns: remove the others", MaxColumns)
+		return c, t.b.errorHere("a row may have at most %d columns: remove the other columns", MaxColumns)
 	}
 	if style := attribute(e, "s"); style != "" {
 		c.style, _ = strconv.Atoi(style) // an invalid style becomes 0, which is not a date
