@@ -73,8 +73,8 @@ func TestFind_AllMessagesToANumberNewestFirst(t *testing.T) {
 	}
 }
 
-// If a bound ends a search, the result must name that bound. The caller continues the search until no
-// bound ends it. All results together must have each message once.
+// If a search ends at a bound of FindOptions, the result must name this bound. The test continues the
+// search until the result names no bound. All results together must have each message once.
 func TestFind_ContinuesWhereABoundEndedIt(t *testing.T) {
 	t.Parallel()
 	b := newTestClient(t)

@@ -154,7 +154,7 @@ func TestStatus_WhatWasSentAndByWhom(t *testing.T) {
 	}
 }
 
-// Notes that are known only after the last recipient are stored after the other notes.
+// Enqueue calls NotesAtEnd after the last recipient, and stores the result after the notes of Campaign.Notes.
 func TestEnqueue_NotesAtEnd(t *testing.T) {
 	t.Parallel()
 	b := newTestClient(t)

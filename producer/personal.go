@@ -23,9 +23,9 @@ const (
 
 // Error returns a text that names the recipients and the fields, and how to correct the list.
 func (e *MissingError) Error() string {
-	problem := fmt.Sprintf("recipient %d: the field %s is blank: fill it in, give it a default", e.Recipient, e.Field)
+	problem := fmt.Sprintf("recipient %d: the field %s is blank: fill it in, or give it a default", e.Recipient, e.Field)
 	if len(e.Fields) > 1 || len(e.Fields) == 1 && e.Fields[0].Count > 1 {
-		problem = "blank values: " + e.Summary("recipients") + ": fill them in, give the fields a default"
+		problem = "blank values: " + e.Summary("recipients") + ": fill them in, or give the fields a default"
 	}
 	return fmt.Sprintf("%s as in {{%s|there}}, or set OnMissing to skip such recipients or to leave the field empty", problem, e.Field)
 }
@@ -69,7 +69,7 @@ func Fields(body string) ([]string, error) {
 type personal struct {
 	fields   []string
 	template *sms.Template
-	// strict is set if a missing value is an error (OnMissingFail).
+	// The field "strict" is true if a missing value is an error (OnMissingFail).
 	strict bool
 	// place maps each merge field to its index in the slices "fields" and "values".
 	place map[string]int
@@ -85,9 +85,9 @@ type personal struct {
 	body   []byte
 	// n is the number of recipients that were read.
 	n int
-	// blank counts the recipients without a value for each field. The field "first" is the error for
-	// the first of these recipients. Both are used only if strict is set. The slice "absent" is a
-	// buffer that countMissing reuses for each recipient.
+	// The slice "blank" counts the recipients without a value for each merge field. The field "first"
+	// is the error for the first of these recipients. If "strict" is false, "blank" and "first" are
+	// not used. The slice "absent" is a buffer that countMissing reuses for each recipient.
 	blank  []MissingField
 	first  *MissingError
 	absent []string
@@ -134,8 +134,8 @@ func (p *personal) placeOf(name string) int {
 }
 
 // read returns the values of the next recipient, in the order of the slice "fields". The values are
-// valid until the next call. If strict is set, read counts missing values. read returns a FieldError
-// for a field that is given twice or is not UTF-8.
+// valid until the next call. If p.strict is true, the method also counts missing values. It returns a
+// FieldError for a field that is given twice or is not UTF-8.
 func (p *personal) read(r Recipient) ([]string, error) {
 	if p == nil {
 		return nil, nil

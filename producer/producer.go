@@ -25,7 +25,7 @@ import (
 type Client struct {
 	rdb    redis.UniversalClient
 	ledger *ledger.Ledger
-	// accounts and optouts are in the same Redis as ledger.
+	// The fields "accounts" and "optouts" use the same Redis as the field "ledger".
 	accounts *accounts.Store
 	optouts  *optout.Lists
 	usage    *usage.Store
@@ -37,7 +37,7 @@ type Client struct {
 	waits      waits
 	recent     recent
 	memory     atomic.Pointer[memoryReading]
-	// known and routes are the accounts of WithAccounts and the routes of WithRoutes.
+	// The field "known" has the accounts of WithAccounts. The field "routes" has the routes of WithRoutes.
 	known  []Account
 	routes []Route
 	prefix string // of WithPrefix
@@ -93,9 +93,9 @@ func WithDurability(d Durability) Option {
 // WithAccounts gives the client accounts that no worker has published yet, so that Enqueue, Check and
 // Preview accept campaigns for these accounts. Name is required. Info, Sender, Country and Windows are
 // used as in a published account. Without Info, the campaign is not checked against the limits of the
-// gateway. An account that workers have published takes precedence. A campaign for such an account
-// waits until a worker serves the account. If New gets the option several times, the accounts of all
-// options apply.
+// gateway. A campaign for an account of WithAccounts waits until a worker serves this account. If workers
+// have published the account, the published account takes precedence. If New gets the option several
+// times, the accounts of all options apply.
 func WithAccounts(all ...Account) Option {
 	return func(c *Client) { c.known = append(c.known, all...) }
 }
@@ -138,8 +138,8 @@ func WithTraceparent(read func(ctx context.Context) string) Option {
 
 // New returns a client that uses rdb. The caller owns rdb and must close it. New sends no command to
 // Redis. It returns an ErrInvalid if rdb is nil, is a *redis.Ring, or is a cluster client that reads
-// from replicas (ReadOnly, RouteByLatency or RouteRandomly). An account of WithAccounts or a prefix
-// of WithPrefix with a mistake is also an ErrInvalid.
+// from replicas (ReadOnly, RouteByLatency or RouteRandomly). It also returns an ErrInvalid for
+// a mistake in an account of WithAccounts or in the prefix of WithPrefix.
 func New(rdb redis.UniversalClient, options ...Option) (*Client, error) {
 	if err := checkClient(rdb); err != nil {
 		return nil, err

@@ -26,11 +26,11 @@ type recentAccount struct {
 	at time.Time
 }
 
-// maxRecent is the maximum number of accounts in recent.
+// maxRecent is the maximum number of accounts in the map of a "recent" value.
 const maxRecent = 1000
 
-// account returns the same result as Client.account. If stale is set, the result may be up to
-// recentFor old.
+// account returns the same result as Client.account. If the parameter "stale" is true, the result may
+// be up to recentFor old.
 func (r *recent) account(ctx context.Context, c *Client, name string, stale bool) (a accounts.Account, published []string, err error) {
 	if stale {
 		r.mu.Lock()
@@ -53,8 +53,8 @@ func (r *recent) account(ctx context.Context, c *Client, name string, stale bool
 	return a, published, nil
 }
 
-// routesInForce returns the same result as Client.routesInForce. If stale is set, the result may be
-// up to recentFor old.
+// routesInForce returns the same result as Client.routesInForce. If the parameter "stale" is true, the
+// result may be up to recentFor old.
 func (r *recent) routesInForce(ctx context.Context, c *Client, stale bool) ([]campaign.Route, error) {
 	if stale {
 		r.mu.Lock()

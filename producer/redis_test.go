@@ -50,7 +50,7 @@ func TestNew_RefusesClientsThatLoseOrDelayData(t *testing.T) {
 			t.Errorf("%s: New returned %v, want an ErrInvalid of one line that contains %q", name, err, tt.want)
 		}
 		if c, ok := tt.client.(*redis.Client); tt.client != nil && (!ok || c != nil) {
-			_ = tt.client.Close() // the client has no connection
+			_ = tt.client.Close() // New has opened no connection, so an error of Close does not matter
 		}
 	}
 }

@@ -43,11 +43,11 @@ type SendingSpan struct {
 type queueing struct {
 	account int
 	country string
-	window  *hours.Window // sending hours; nil means at any hour
+	window  *hours.Window // the sending hours; nil means any hour
 	left    float64       // number of recipients that have not got the message yet
 	units   float64       // units of the account's rate that each recipient needs
 	shut    bool
-	change  time.Time // the next time at which the window opens or closes
+	change  time.Time // the next time at which the sending hours begin or end
 }
 
 // pace returns the stream's speed in recipients a second. The parameter "sharers" is the number of

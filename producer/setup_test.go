@@ -16,8 +16,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// now is the time that the client's clock shows in these tests. Tests that use the clock of Redis
-// are an exception.
+// The variable "now" is the time that the client's clock shows in these tests. Tests that use the
+// clock of Redis are an exception.
 var now = time.Date(2030, 6, 1, 12, 0, 0, 0, time.UTC)
 
 // testClient is a client with its own Redis and without a worker.

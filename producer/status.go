@@ -200,8 +200,8 @@ func (c *Client) Wait(ctx context.Context, id string) (last Status, err error) {
 	}
 }
 
-// waitEnded returns the error of a Wait whose ctx has ended. The parameter "lastRead" is the error of its last read of
-// the status.
+// waitEnded returns the error of a Wait whose ctx has ended. The parameter "lastRead" is the error of the
+// last time that Wait read the status.
 func waitEnded(ctx context.Context, id string, lastRead error) error {
 	if lastRead != nil && redisIsAway(lastRead) && !errors.Is(lastRead, ctx.Err()) {
 		return fmt.Errorf("wait for %s: %w; the last read failed: %w", id, context.Cause(ctx), lastRead)

@@ -35,7 +35,7 @@ func (i Info) Check() error {
 	case i.Fingerprint == "":
 		wrong("fingerprint is empty: set it to a hash of provider, base URL and user")
 	case !infoFingerprint.MatchString(i.Fingerprint):
-		wrong("fingerprint %.40q: must be 1 to 128 printable ASCII characters without spaces, { and }", i.Fingerprint)
+		wrong("fingerprint %.40q: must be 1 to 128 printable ASCII characters other than space, { and }", i.Fingerprint)
 	}
 	if i.MaxRecipients < 1 || i.MaxRecipients > maxCallSize {
 		wrong("max recipients %d: must be from 1 to %d", i.MaxRecipients, maxCallSize)

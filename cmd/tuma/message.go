@@ -79,7 +79,7 @@ message was not accepted.`,
 	return c
 }
 
-// check parses flags. Its error joins all mistakes.
+// check parses flags. The returned error joins all mistakes.
 func (m *messageCommand) check() error {
 	var mistakes []error
 	if m.message.To == "" {

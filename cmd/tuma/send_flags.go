@@ -92,7 +92,7 @@ func parseMoment(flag, text string) (time.Time, error) {
 	return t, nil
 }
 
-// parse parses flags and checks combinations of them. Its error joins all mistakes.
+// parse parses flags and checks combinations of them. The returned error joins all mistakes.
 func (s *sendCommand) parse() error {
 	var mistakes []error
 	c := &s.campaign

@@ -68,7 +68,7 @@ func localZone(a *app) *time.Location {
 	return time.Local
 }
 
-// parse reads the flags into t and into the campaign c. Its error joins all mistakes.
+// parse reads the flags into t and into the campaign c. The returned error joins all mistakes.
 func (t *sendTimes) parse(a *app, c *producer.Campaign) (err error) {
 	if t.zone, err = zoneFor(a, t.zoneName, c.Country); err != nil {
 		return err

@@ -62,8 +62,8 @@ func (c *Config) setDefaults() {
 }
 
 // Tuma is a worker, a Redis and a gateway that belong to one test. Its methods are safe for
-// concurrent use. A method with a parameter of type testing.TB may call its FailNow to end
-// the test, so call such a method from the goroutine of that test.
+// concurrent use. If a method has a parameter of type testing.TB, it may end the test with
+// FailNow of this parameter. So call the method from the goroutine of the test.
 type Tuma struct {
 	cfg     Config
 	gateway *gateway

@@ -67,7 +67,7 @@ func (u *Tuma) await(t testing.TB, id string) {
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			t.Fatalf("producertest: not at rest after %s\n%s", limit.Round(time.Millisecond), u.report())
+			t.Fatalf("producertest: a campaign is not at rest after %s\n%s", limit.Round(time.Millisecond), u.report())
 		}
 	}
 }

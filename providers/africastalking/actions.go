@@ -17,7 +17,7 @@ const opAnswer = "africastalking answer"
 // names.
 func actions() []providers.Action {
 	return []providers.Action{{
-		Name: "Answer", Does: "answer a message to an on-demand service; `tuma gateway inbox` shows its linkId",
+		Name: "Answer", Does: "answer an incoming message of an on-demand service; `tuma gateway inbox` shows the linkId of the message",
 		Needs: []string{"linkId", "to", "message"}, Takes: []string{"from", "keyword", "retryDurationInHours"},
 		Confirm: "sends a message that the subscriber pays for; Tuma keeps no record, so nothing prevents sending it twice",
 		Do: func(ctx context.Context, p providers.Provider, in map[string]string) (providers.Table, error) {

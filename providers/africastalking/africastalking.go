@@ -115,7 +115,7 @@ var (
 	_ providers.InboxReader = (*Provider)(nil)
 )
 
-// New returns a Provider. Its error joins a *providers.FieldError for each mistake.
+// New returns a Provider. The returned error joins a *providers.FieldError for each mistake.
 func New(cfg Config) (*Provider, error) {
 	base := DefaultBaseURL
 	if cfg.Username == SandboxUsername {
@@ -144,7 +144,7 @@ func New(cfg Config) (*Provider, error) {
 func checkKey(key providers.Secret) error {
 	text := key.Reveal()
 	if text != strings.TrimSpace(text) || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return providers.Mistake("api_key", "must not hold control characters or begin or end with white space")
+		return providers.Mistake("api_key", "must not hold control characters, and must not begin or end with white space")
 	}
 	return providers.Missing("api_key", text)
 }

@@ -46,8 +46,8 @@ var offered = map[string]string{
 	"# set bulkSMSMode flag to 0 daily quote":           "Options.BulkSMSMode",
 }
 
-// elsewhere has each code of the package that is not on the vendor's page. The value is the source of
-// the code.
+// The map "elsewhere" has each code of the package that is not on the vendor's page. The value is the
+// source of the code.
 var elsewhere = map[int]string{409: "public code and the vendor's later documents: DoNotDisturbRejection"}
 
 var (
@@ -144,7 +144,7 @@ func fullRequest(t *testing.T) (header http.Header, form url.Values) {
 	return header, form
 }
 
-// readableFields returns the names of the fields of a reply that influence the parser's result.
+// readableFields returns the names of those fields in a JSON reply that influence the parser's result.
 func readableFields(t *testing.T) []string {
 	t.Helper()
 	const good = `{"SMSMessageData":{"Message":"InvalidSenderId","Recipients":[{"number":"+254711000001","cost":"KES 1","statusCode":102,"status":"Success","messageId":"ATXid_1"}]}}`
@@ -169,7 +169,7 @@ func readableFields(t *testing.T) []string {
 	return append(slices.Collect(maps.Keys(read)), "Message")
 }
 
-// readableElements returns the names of the elements of an XML reply that influence the parser's result.
+// readableElements returns the names of those elements in an XML reply that influence the parser's result.
 func readableElements(t *testing.T) []string {
 	t.Helper()
 	refused := strings.Replace(xmlReply(), "Sent to 1/1 Total Cost: KES 0.8000", "InvalidSenderId", 1)
@@ -179,7 +179,7 @@ func readableElements(t *testing.T) []string {
 		good := xmlReply(strings.Replace(row, "RiskHold", "Success", 1))
 		changed := strings.NewReplacer("<"+name+">", "<x>", "</"+name+">", "</x>").Replace(good)
 		switch name {
-		case "status", "statusCode": // in the variable "row" the two fields contradict each other; otherwise they have no effect
+		case "status", "statusCode": // in "row" these two fields contradict each other, so the result changes if one of them is missing
 			good = xmlReply(row)
 			changed = strings.NewReplacer("<"+name+">", "<x>", "</"+name+">", "</x>").Replace(good)
 		case "Message": // the parser uses Message only in a reply without recipients

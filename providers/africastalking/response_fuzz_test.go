@@ -60,14 +60,14 @@ var (
 	anyDigits = regexp.MustCompile(`[0-9]+`)
 )
 
-// vouchedFor returns the numbers of all recipient elements of a reply in which a code accepts the
-// recipient.
+// vouchedFor reads each recipient element of a reply. If a code in the element accepts the recipient,
+// the result contains the numbers of this element.
 func vouchedFor(body []byte) (numbers []string) {
 	text := strings.TrimSpace(strings.TrimPrefix(string(body), "\ufeff"))
 	if strings.HasPrefix(text, "<") {
 		for _, recipient := range xmlNumber.FindAllString(regexp.MustCompile(`<!--|-->|<!\[CDATA\[|\]\]>`).ReplaceAllString(text, ""), -1) {
-			// An entity or a comment may split a number. So for such a recipient, vouchedFor returns
-			// all numbers.
+			// An entity or a comment may split a number. So if the element contains one of these,
+			// vouchedFor returns all numbers.
 			if strings.ContainsAny(recipient, "&?!") {
 				return []string{one.String(), two.String(), three.String()}
 			}

@@ -105,8 +105,8 @@ func Names() []string {
 	return names
 }
 
-// Open returns a provider with the given name and settings. Its error joins a *providers.FieldError
-// for each mistake. providers.Mistakes yields these errors.
+// Open returns a provider with the given name and settings. The returned error joins a
+// *providers.FieldError for each mistake. providers.Mistakes yields these errors.
 func Open(provider string, s providers.Settings) (providers.Provider, error) {
 	kind, ok := Lookup(provider)
 	if !ok {

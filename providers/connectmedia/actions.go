@@ -38,7 +38,7 @@ func scheduleRefusal(reason string) error { return providers.NoCall(opSchedule, 
 // number.
 func (p *Provider) schedule(ctx context.Context, in map[string]string) (providers.Table, error) {
 	if p.key == nil {
-		return providers.Table{}, scheduleRefusal("only an account with api_key can schedule")
+		return providers.Table{}, scheduleRefusal("only an account with api_key can schedule a message")
 	}
 	b := providers.Batch{From: in["sender"], Body: in["message"]}
 	var mistakes []error

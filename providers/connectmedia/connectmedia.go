@@ -59,7 +59,7 @@ const (
 	actionInbox   = "inbox"
 )
 
-// optionPreEncode is the name of the only setting that other providers do not have.
+// optionPreEncode is the name of the only setting that is specific to this provider.
 const optionPreEncode = "pre_encode_message"
 
 // Config configures a Provider.
@@ -92,7 +92,7 @@ type Provider struct {
 	key *providers.Secret
 }
 
-// New returns a Provider. Its error joins a *providers.FieldError for each mistake.
+// New returns a Provider. The returned error joins a *providers.FieldError for each mistake.
 func New(cfg Config) (*Provider, error) {
 	if cfg.APIKey != "" {
 		return newCurrent(cfg)

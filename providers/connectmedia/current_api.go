@@ -53,8 +53,8 @@ type ask struct {
 	EndDate          string `json:"end_date,omitempty"`
 }
 
-// currentRequest converts the request a to an HTTP request. The request's body must not be reused, because the
-// HTTP transport may still read it after the call has returned.
+// currentRequest returns the HTTP request for a request of the current API. The body must not be reused, because
+// the HTTP transport may still read it after the call has returned.
 func (p *Provider) currentRequest(op string, a ask) httpclient.Request {
 	var body bytes.Buffer
 	e := json.NewEncoder(&body)
@@ -127,10 +127,10 @@ func (p *Provider) currentBalance(ctx context.Context) (providers.Balance, error
 }
 
 // parseCurrentBalance finds the balance in a reply. If the member "data" is an object with one member,
-// that member is the balance. In a larger object, the balance is under one of balanceNames. If data is
-// any other value, that value is the balance. If the reply has no data, its message is the balance, as
-// in the vendor's other API. The result "ok" is false if no amount is found, or if two of balanceNames
-// have different amounts.
+// that member is the balance. In a larger object, the balance is under one of balanceNames. If "data"
+// is not an object, its value is the balance. If the reply has no "data", the member "message" is the
+// balance, as in the vendor's other API. The result "ok" is false if no amount is found, or if two of
+// balanceNames have different amounts.
 func parseCurrentBalance(o httpclient.Object) (balance providers.Balance, ok bool) {
 	data, has := o.Object("data")
 	if !has {
@@ -168,7 +168,7 @@ func parseCurrentBalance(o httpclient.Object) (balance providers.Balance, ok boo
 func checkKey(key providers.Secret) error {
 	text := key.Reveal()
 	if text != strings.TrimSpace(text) || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return providers.Mistake("api_key", "must not hold control characters or begin or end with white space")
+		return providers.Mistake("api_key", "must not hold control characters, and must not begin or end with white space")
 	}
 	return providers.Missing("api_key", text)
 }

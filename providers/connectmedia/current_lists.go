@@ -66,12 +66,12 @@ func day(t time.Time) string {
 // currentRows returns the rows of a history or an inbox. The vendor's clients return such a reply
 // without reading it, so the form of the reply is not known. currentRows understands three forms:
 //
-//   - data is a list of objects, the rows.
-//   - data is an object with one list of objects, the rows.
-//   - data is an object whose members are the rows and have numbers as names. If the reply has no
-//     data, the reply itself may have such members, as in the vendor's other API.
+//   - The member "data" is a list of objects. These objects are the rows.
+//   - "data" is an object with one list of objects. These objects are the rows.
+//   - "data" is an object whose members are the rows and have numbers as names. If the reply has no
+//     "data", the reply itself may have such members, as in the vendor's other API.
 //
-// A reply without data and without such members has no rows. The result "ok" is false for any
+// A reply without "data" and without such members has no rows. The result "ok" is false for any
 // other form.
 func currentRows(o httpclient.Object) (rows []httpclient.Object, ok bool) {
 	if isEmpty(o["data"]) {
@@ -159,8 +159,8 @@ func sameRows(a, b []httpclient.Object) bool {
 	})
 }
 
-// tableOf returns rows as a table. First come the columns of the vendor's page that any row has. The
-// other columns follow, sorted by name.
+// tableOf returns rows as a table, with each column that at least one row has. The columns of the
+// vendor's page come first. The other columns follow, sorted by name.
 func tableOf(rows []httpclient.Object) providers.Table {
 	all := map[string]bool{}
 	for _, row := range rows {

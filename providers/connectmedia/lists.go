@@ -116,7 +116,7 @@ func parseList(body []byte, code string, columns []string) (rows [][]string, ok 
 		return nil, false, refusal(got)
 	}
 	if _, isText := o.Text("message"); !isText {
-		return nil, false, nil // the message is not a text, so this is not a documented list
+		return nil, false, nil // the member "message" is not a text, so this reply is not a documented list
 	}
 	type numbered struct {
 		at   uint64
@@ -145,8 +145,8 @@ func parseList(body []byte, code string, columns []string) (rows [][]string, ok 
 	return rows, true, nil
 }
 
-// parseRow returns the texts of a row whose names are in the parameter "columns". It returns nil if the row
-// is not an object.
+// parseRow parses one row. It returns the text of each column in the parameter "columns". It returns nil if
+// the row is not an object.
 func parseRow(raw json.RawMessage, columns []string) []string {
 	fields, ok := httpclient.ReadObject(raw)
 	if !ok {

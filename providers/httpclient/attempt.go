@@ -57,7 +57,7 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	g, ok := conn.(*gateConn)
 	switch s := a.state.Load(); {
 	case !ok:
-		a.state.Store(sent) // this should not happen, because a connection of another type does not report its writes
+		a.state.Store(sent) // this should not happen: only a gateConn reports its writes, so the request counts as sent
 	case s == writing || s == sent:
 		// net/http repeats some requests on a new connection. A call must be sent only once, so the
 		// new connection must write nothing.

@@ -113,7 +113,8 @@ func answerAll(c *rawConn) {
 	}
 }
 
-// serveTLS returns a raw server with TLS, and the web server whose certificate it uses.
+// serveTLS returns a raw server with TLS, and a web server. The raw server uses the certificate of
+// the web server.
 func serveTLS(t *testing.T) (*httptest.Server, *rawServer) {
 	t.Helper()
 	web := httptest.NewTLSServer(http.NotFoundHandler())
@@ -267,7 +268,7 @@ func TestAttempt_CancelledCallIsNeverSentAndReportedNotSent(t *testing.T) {
 			if err != nil {
 				return
 			}
-			got <- r.Header.Get("Id") // a request counts as sent once its headers have arrived
+			got <- r.Header.Get("Id") // a request counts as sent as soon as its headers have arrived
 			if _, err := io.Copy(io.Discard, r.Body); err != nil {
 				return
 			}

@@ -93,8 +93,8 @@ type ClientConfig struct {
 	Now func() time.Time
 }
 
-// NewClient returns a Client. Its error joins a *FieldError for each mistake in base_url, timeout and
-// concurrency.
+// NewClient returns a Client. The returned error joins a *FieldError for each mistake in base_url,
+// timeout and concurrency.
 //
 // The client does not use HTTP/2. With only one request at a time on a connection, the client knows
 // whether a request was written. A broken connection then makes the outcome of only one call unknown.
@@ -158,7 +158,7 @@ func newTransport(concurrency int, roots *x509.CertPool) *http.Transport {
 		TLSClientConfig:        secure, // used only with a proxy: then the transport itself creates the TLS connection
 		TLSHandshakeTimeout:    dialTimeout,
 		Protocols:              protocols,
-		DisableCompression:     true, // replies are small, and MaxReply then limits the bytes that the gateway sends
+		DisableCompression:     true, // replies are small; without compression, MaxReply limits the bytes that the gateway sends
 		MaxIdleConnsPerHost:    concurrency,
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxReplyHeader,

@@ -58,8 +58,9 @@ func StatusVerdict(op string, status int, retryAfter time.Duration, errorsInBody
 }
 
 // ParseRetryAfter parses a Retry-After header, in seconds or as an HTTP date. It returns the
-// requested wait, counted from the time now. A wait of more than one hour is cut to one hour. For
-// an empty or invalid header ParseRetryAfter returns 0.
+// requested wait. The parameter "now" is the present time, from which the wait to a date is counted.
+// A wait of more than one hour is cut to one hour. For an empty or invalid header ParseRetryAfter
+// returns 0.
 func ParseRetryAfter(value string, now time.Time) time.Duration {
 	value = strings.TrimSpace(value)
 	if value == "" {

@@ -11,10 +11,10 @@ import (
 
 var _ providers.DeliveryParser = (*Provider)(nil)
 
-// ParseDelivery parses the callback to a callback_url, which holds one delivery report. The fields are
-// known from the pages of two other vendors that sell the same product (docs.hollatags.com and the API
-// of SmartHive Tech Solution): status, msg_id, timestamp, cost, pg_length, str_length, desc and
-// dlr_code. The recipient's number is not one of these fields.
+// ParseDelivery parses a callback that KoboMobile sends to a callback_url. The callback holds one
+// delivery report. The fields are known from the pages of two other vendors that sell the same
+// product (docs.hollatags.com and the API of SmartHive Tech Solution): status, msg_id, timestamp,
+// cost, pg_length, str_length, desc and dlr_code. The recipient's number is not one of these fields.
 func (p *Provider) ParseDelivery(c providers.Callback) ([]providers.DLR, error) {
 	form, err := httpclient.ParseCallback(c, http.MethodPost)
 	if err != nil {

@@ -65,7 +65,7 @@ type Provider struct {
 	login *providers.Secret
 }
 
-// New returns a Provider. Its error joins a *providers.FieldError for each mistake.
+// New returns a Provider. The returned error joins a *providers.FieldError for each mistake.
 func New(cfg Config) (*Provider, error) {
 	client, limit, err := httpclient.Open(cfg.Endpoint, DefaultBaseURL, MaxRecipients, cfg.Pass)
 	if err = errors.Join(providers.Missing("user", cfg.User), providers.Missing("pass", cfg.Pass.Reveal()), err); err != nil {

@@ -147,7 +147,7 @@ func answerForSome(x *exam, word simulator.Reply, want providers.Outcome) {
 			case got.Outcome != want:
 				x.Errorf("the gateway replies %q (reply scope %d): got %+[4]v, want %[3]v", word, reach, want, got)
 			case got.Code == "" || a.err == nil && got.Reason == "":
-				x.Errorf("got outcome %v without a reason or code, want both: %+v", want, got)
+				x.Errorf("got the outcome %v, but the reason or the code is missing; want a reason and a code: %+v", want, got)
 			case reach == simulator.ScopeNumber && a.err == nil && got.Scope != providers.Recipient:
 				x.Errorf("the gateway refuses one number: got scope %v, want the scope recipient: %+v", got.Scope, got)
 			}
@@ -248,7 +248,7 @@ func repeatsByKey(x *exam) {
 	}
 	keyless := batch(x.numbers(1))
 	keyless.IdempotencyKey = ""
-	x.wantError(x.send(p, keyless), providers.Rejected, providers.Campaign, providers.CauseRefused, "a call without a key to a gateway with keys")
+	x.wantError(x.send(p, keyless), providers.Rejected, providers.Campaign, providers.CauseRefused, "a call without an idempotency key, at a gateway that requires a key")
 	second := x.send(p, b)
 	x.wantAccepted(second)
 	for i := range second.results {

@@ -130,7 +130,7 @@ func messageStatus(x *exam) {
 		if err != nil {
 			x.Errorf("the status of a message: got the error %v, want none", x.checkError(err))
 		} else if report.State == "" || report.Delivered && !report.Final {
-			x.Errorf("the status of a message: got %+v, want a State, and Final set if Delivered is set", report)
+			x.Errorf("the status of a message: got %+v, want a status with a State; the status of a delivered message must be final", report)
 		}
 	}
 	for _, id := range []string{"", "123456789", "00000000-0000-4000-8000-000000000000", "no such id &msgid=1"} {
@@ -274,7 +274,7 @@ func unansweredQuestions(x *exam) {
 	for _, q := range questions(x.open(closes.url)) {
 		before := closes.requests.Load()
 		if _, e := x.ask(x.Context(), q); e == nil {
-			x.Errorf("%s: got no error from a gateway that sends no reply, want one", q.name)
+			x.Errorf("%s: the gateway sends no reply: got no error, want an error", q.name)
 		}
 		x.wantSeen(closes.requests.Load()-before, 1, q.name+" to a gateway that closes the connection")
 	}
@@ -320,8 +320,8 @@ func lateQuestions(x *exam) {
 	x.wantSeen(int64(len(g.exchanges())), 0, "an ended context")
 }
 
-// backgroundSend checks sends to a stored list or group that get no usable answer. Such a send must
-// be Retryable if the connection was refused, and otherwise Unknown.
+// backgroundSend checks the errors of failed sends to a stored list or group. The error must be Retryable
+// if the gateway refuses the connection. It must be Unknown if the gateway sends no usable answer.
 func backgroundSend(x *exam) {
 	if _, can := x.open("http://127.0.0.1:1").(providers.BackgroundSender); !can {
 		return
@@ -337,7 +337,7 @@ func backgroundSend(x *exam) {
 			return x.checkError(err)
 		}
 		if e := send("http://127.0.0.1:1"); e.Outcome != providers.Retryable || e.Cause != providers.CauseConnection {
-			x.Errorf("a send to a list with the connection refused: got %v, want a retryable error with the cause connection", e)
+			x.Errorf("a send to a list while the gateway refuses connections: got %v, want a retryable error with the cause \"connection\"", e)
 		}
 		closes := x.serve(func(c *conn) { c.request() })
 		if e := send(closes.url); e.Outcome != providers.Unknown || e.Cause != providers.CauseNoAnswer {

@@ -77,7 +77,7 @@ type login struct {
 	apiKey *providers.Secret
 }
 
-// New returns a Provider. Its error joins a *providers.FieldError for each mistake.
+// New returns a Provider. The returned error joins a *providers.FieldError for each mistake.
 func New(cfg Config) (*Provider, error) {
 	client, limit, err := httpclient.Open(cfg.Endpoint, DefaultBaseURL, MaxRecipients, cfg.APIKey)
 	if err = errors.Join(providers.Missing("username", cfg.Username), providers.Missing("api_key", cfg.APIKey.Reveal()), err); err != nil {

@@ -112,7 +112,7 @@ var (
 	_ providers.BackgroundSender = (*Provider)(nil)
 )
 
-// New returns a Provider. Its error joins a *providers.FieldError for each mistake. The gateway's
+// New returns a Provider. The returned error joins a *providers.FieldError for each mistake. The gateway's
 // timestamps are in the time zone Europe/London. New also returns an error if the program cannot
 // load that zone (see time/tzdata).
 func New(cfg Config) (*Provider, error) {

@@ -328,9 +328,9 @@ func splitReply(r *http.Request, recipients []recipient) ([]simulator.Row, func(
 	}
 }
 
-// refuse returns the reply for an injected error. If word is a code of statusTexts ("405") or the
-// text of such a code, the reply refuses every number of the call. For any other word, such as
-// "InvalidSenderId", the reply has no recipients.
+// refuse returns the reply for an injected error. The parameter "word" names the error. If it is
+// a code of statusTexts ("405") or the text of such a code, the reply refuses every number of the
+// call. For any other text, such as "InvalidSenderId", the reply has no recipients.
 func (a *Simulator) refuse(r *http.Request, body []byte, word string) simulator.Answer {
 	call, wrong := readSend(r, body)
 	if r.Method != http.MethodPost || wrong != "" {

@@ -50,9 +50,10 @@ func Of(server *simulator.Server) *Simulator {
 	return server.Gateway("connectmedia").Vendor().(*Simulator)
 }
 
-// SetPlain chooses how Connect Media reads the message of a form. With plain true it uses the
-// message unchanged. With plain false, the default, it URL-decodes the message once more. The
-// vendor's samples disagree about this decoding. Reset does not change the choice.
+// SetPlain chooses how Connect Media reads the message of a form. If the parameter "plain" is true,
+// Connect Media uses the message unchanged. If "plain" is false, which is the default, it URL-decodes
+// the message once more. The vendor's samples disagree about this decoding. Reset does not change
+// the choice.
 func (c *Simulator) SetPlain(plain bool) {
 	c.state.Lock()
 	defer c.state.Unlock()

@@ -60,7 +60,7 @@ func currentAnswer(code string, data map[string]any) simulator.Answer {
 	if text == "" {
 		text = codeTexts[code]
 	}
-	body, _ := json.Marshal(envelope{Code: code, Message: text, Data: data, APIVersion: "2"}) // cannot fail for texts, numbers and lists
+	body, _ := json.Marshal(envelope{Code: code, Message: text, Data: data, APIVersion: "2"}) // this cannot fail, because the envelope holds only texts, numbers and lists
 	return simulator.Answer{ContentType: "application/json", Body: body}
 }
 

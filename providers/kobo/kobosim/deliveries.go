@@ -43,8 +43,8 @@ func (k *Simulator) reported(call *acceptedCall, to string) []simulator.Reported
 }
 
 // ReportForm implements simulator.Reporter. It returns the form of a delivery report. The form has the fields of
-// the product that KoboMobile sells under its own name. Its final status equals the answer to a request for the
-// report.
+// the product that KoboMobile sells under its own name. A final status in the form equals the status that KoboMobile
+// returns to a request for the delivery status.
 func (k *Simulator) ReportForm(m simulator.ReportedMessage, word string) url.Values {
 	k.state.Lock()
 	defer k.state.Unlock()

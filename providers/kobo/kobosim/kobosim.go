@@ -326,12 +326,12 @@ func (k *Simulator) knows(id string) bool {
 
 // SetOption sets an option:
 //
-//   - repeat is the reply to a repeated key: "", "all" or "error_msgid".
-//   - invalid lists the numbers that KoboMobile refuses, separated by commas.
-//   - invalid_word is the error code for such a number.
-//   - report is the delivery status of every message that is delivered.
-//   - report_delay, report_fail and report_lost set the fields of simulator.Deliveries.
-//   - min_uuid is the length of the shortest message_uuid. It is 1 on the vendor's page, and 24 at
+//   - "repeat" is the reply to a repeated key: "", "all" or "error_msgid".
+//   - "invalid" lists the numbers that KoboMobile refuses, separated by commas.
+//   - "invalid_word" is the error code for such a number.
+//   - "report" is the delivery status of every message that is delivered.
+//   - "report_delay", "report_fail" and "report_lost" set the fields of simulator.Deliveries.
+//   - "min_uuid" is the length of the shortest message_uuid. It is 1 on the vendor's page, and 24 at
 //     the product behind KoboMobile.
 func (k *Simulator) SetOption(name, value string) (known bool, err error) {
 	switch name {
