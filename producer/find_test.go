@@ -35,7 +35,7 @@ func (b *testClient) find(number string, o producer.FindOptions) producer.FindRe
 	return r
 }
 
-// places returns the campaign and row of each message, as "campaign:row".
+// The function "places" returns the campaign and row of each message, as "campaign:row".
 func places(r producer.FindResult) (out []string) {
 	for _, m := range r.Messages {
 		out = append(out, fmt.Sprintf("%s:%d", m.Campaign, m.Row))

@@ -61,7 +61,7 @@ func (c *Client) account(ctx context.Context, name string) (a accounts.Account, 
 	return a, published, missing
 }
 
-// unserved returns the names of the accounts in s that no live worker serves.
+// The method "unserved" returns the names of the accounts in s that no live worker serves.
 func (s accountSet) unserved() (names []string) {
 	for _, a := range s.all {
 		if a.Workers == 0 {

@@ -74,7 +74,7 @@ func (c *Client) ListCampaigns(ctx context.Context, o ListOptions) iter.Seq2[Sta
 	}
 }
 
-// listed yields the IDs of campaigns, newest first. It leaves out campaigns of one recipient if
+// The method "listed" yields the IDs of campaigns, newest first. It leaves out campaigns of one recipient if
 // o.SkipSingle is set, and stops at campaigns that are surely older than o.Since.
 func (c *Client) listed(ctx context.Context, o ListOptions) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {

@@ -51,7 +51,7 @@ type OptOutReceipt struct {
 	// InFlight counts the calls to these people that were claimed before the opt-out and are still
 	// in flight. WaitForInFlight waits for these calls.
 	InFlight InFlight `json:"in_flight"`
-	// Doubt is the number of calls to these people whose outcome is unknown. At a gateway with
+	// Doubt is the number of calls with an unknown outcome to these people. At a gateway with
 	// idempotency keys, workers may repeat such a call unchanged. The gateway then sends the messages
 	// of the call only once.
 	Doubt    int `json:"doubt"`
@@ -104,7 +104,7 @@ func (c *Client) OptOut(ctx context.Context, people iter.Seq2[OptOut, error]) (O
 // optOutLoad is the state of one call of OptOut.
 type optOutLoad struct {
 	client *Client
-	// waiting holds the entries that are not written yet, by list.
+	// The map "waiting" holds the entries that are not written yet, by list.
 	waiting map[string][]optout.Entry
 	// The map "named" has the numbers that running campaigns must exclude, by list. A nil value
 	// means that the list has more than mostNamed such numbers, so running campaigns read the whole

@@ -76,7 +76,7 @@ type personal struct {
 	// The map "names" caches the index in "values" for each field name that recipients use. The
 	// index -1 means that the body does not use the field.
 	names map[string]int
-	// seen marks the fields for which at least one recipient had a value.
+	// The slice "seen" marks the fields for which at least one recipient had a value.
 	seen []bool
 	// values are the values of the recipient that was read last. The slice "has" marks the values
 	// that this recipient has.
@@ -190,7 +190,7 @@ func (p *personal) countMissing(line int) {
 // foundMissing reports whether a required value is missing (OnMissingFail).
 func (p *personal) foundMissing() bool { return p != nil && p.first != nil }
 
-// missing returns a MissingError for all recipients read so far, or nil.
+// The method "missing" returns a MissingError for all recipients read so far, or nil.
 func (p *personal) missing() error {
 	if !p.foundMissing() {
 		return nil

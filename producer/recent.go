@@ -12,7 +12,7 @@ import (
 // recentFor is how long Send uses an account or the routes after the client has read them.
 const recentFor = time.Second
 
-// recent holds accounts and routes that were read a moment ago. So a program that sends many single
+// The type "recent" holds accounts and routes that were read a moment ago. So a program that sends many single
 // messages need not read them for each message. The result of a failed read is not kept.
 type recent struct {
 	mu       sync.Mutex

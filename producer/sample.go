@@ -9,7 +9,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// samples selects a few messages of a campaign: the first, the longest, the shortest and some
+// The type "samples" selects a few messages of a campaign: the first, the longest, the shortest and some
 // random messages.
 type samples struct {
 	seen                     int

@@ -140,7 +140,8 @@ func (c *Client) defaultSender(ctx context.Context, sum ledger.Summary) (string,
 // namedUnreadable is the maximum number of quarantined records that a status describes.
 const namedUnreadable = 5
 
-// unreadable sets the field Unreadable of s. If work waits for quarantined records, the method also adds a Block.
+// The method "unreadable" sets the field Unreadable of s. If work waits for quarantined records, the method
+// also adds a Block.
 func (c *Client) unreadable(ctx context.Context, sum ledger.Summary, s *Status) error {
 	if s.Quarantined == 0 {
 		return nil

@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/events"
 )
 
-// waits wakes the callers of Wait when an event arrives. As long as Wait has callers, one goroutine of the
-// client reads the stream for all of them, with one command in each poll interval.
+// The type "waits" wakes the callers of Wait when an event arrives. As long as Wait has callers, one
+// goroutine of the client reads the stream for all of them, with one command in each poll interval.
 type waits struct {
 	stream *events.Stream
 	poll   time.Duration
@@ -31,9 +31,9 @@ const longPolls = 8
 type waiter struct {
 	waits *waits
 	id    string
-	// woken has an element if the campaign may have changed since the last read of its status.
+	// The channel "woken" has an element if the campaign may have changed since the last read of its status.
 	woken chan struct{}
-	// blind is closed when the stream cannot be read. Then the waiter polls.
+	// The channel "blind" is closed when the stream cannot be read. Then the waiter polls.
 	blind     chan struct{}
 	blindOnce sync.Once
 }

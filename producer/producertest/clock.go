@@ -45,7 +45,7 @@ func (c *clock) dial(ctx context.Context, network, address string) (net.Conn, er
 	return &timed{conn, c}, nil
 }
 
-// timed is a connection to the embedded Redis. It sets the time of that Redis before each command.
+// The type "timed" is a connection to the embedded Redis. It sets the time of that Redis before each command.
 type timed struct {
 	net.Conn
 	clock *clock

@@ -22,7 +22,7 @@ type gateway struct {
 	script  []scripted
 	refused map[sms.MSISDN]string // the reasons that RejectNumber has set, by number
 	credit  float64
-	// sent are the accepted messages in the order of acceptance.
+	// The slice "sent" has the accepted messages in the order of acceptance.
 	sent []*Message
 	// The map "calls" has the answer to each call, by the idempotency key of the call.
 	calls map[string]answered
@@ -34,7 +34,7 @@ type gateway struct {
 	changed chan struct{}
 }
 
-// answered is the answer to a call, and the messages that the gateway accepted from the
+// The type "answered" is the answer to a call, and the messages that the gateway accepted from the
 // call.
 type answered struct {
 	results []providers.Result
@@ -148,7 +148,7 @@ func (a *account) cost(b providers.Batch) float64 {
 	return float64(n) * a.price
 }
 
-// afford returns an error if the credit does not cover the call b.
+// The method "afford" returns an error if the credit does not cover the call b.
 func (a *account) afford(b providers.Batch) error {
 	if a.credit > 0 && a.credit >= a.cost(b)*float64(len(b.To)) {
 		return nil

@@ -17,7 +17,7 @@ const (
 	// longest.
 	pollLeast = 2 * time.Millisecond
 	pollMost  = 20 * time.Millisecond
-	// shown is how many campaigns, messages or recipients a failure message lists.
+	// The constant "shown" is how many campaigns, messages or recipients a failure message lists.
 	shown = 10
 )
 
@@ -88,7 +88,7 @@ func (u *Tuma) resting(ctx context.Context, id string) (bool, error) {
 	return true, nil
 }
 
-// ids lists the IDs of all campaigns.
+// The method "ids" lists the IDs of all campaigns.
 func (u *Tuma) ids(ctx context.Context) string {
 	var ids []string
 	for s, err := range u.client.List(ctx) {

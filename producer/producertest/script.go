@@ -26,7 +26,7 @@ const (
 	rejects
 )
 
-// scripted is the answer to one or more consecutive calls.
+// The type "scripted" is the answer to one or more consecutive calls.
 type scripted struct {
 	kind   kind
 	calls  int // the number of calls that get the answer

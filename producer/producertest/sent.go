@@ -28,8 +28,8 @@ type Message struct {
 	IdempotencyKey string
 	// ID is the gateway's ID of the message. It is the MessageID of a producer.Result.
 	ID string
-	// Lost reports that the gateway's answer did not reach the worker (UnknownNext). Tuma does not
-	// know that the gateway accepted the message.
+	// Lost is true if the gateway's answer did not reach the worker (UnknownNext). Then Tuma does
+	// not know that the gateway accepted the message.
 	Lost bool
 }
 
@@ -131,7 +131,7 @@ func describeResult(r producer.Result) string {
 	return line
 }
 
-// listed returns the messages, one on each line.
+// The function "listed" returns the messages, one on each line.
 func listed(messages []Message) string {
 	if len(messages) == 0 {
 		return "It accepted nothing."
@@ -193,7 +193,7 @@ func (u *Tuma) nameCampaigns(t testing.TB) {
 	u.gateway.name(keys)
 }
 
-// unnamed returns the idempotency keys of the messages whose campaign is not set yet.
+// The method "unnamed" returns the idempotency keys of the messages whose campaign is not set yet.
 func (g *gateway) unnamed() map[string]string {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -120,7 +120,7 @@ func parseOptOut(form url.Values) (o providers.OptOut, ok bool) {
 	return o, ok && len(o.From) <= longestID
 }
 
-// restored replaces the leading space of a number by a plus, because an unescaped plus in a form is
+// The function "restored" replaces the leading space of a number by a plus, because an unescaped plus in a form is
 // read as a space.
 func restored(number string) string {
 	if rest, ok := strings.CutPrefix(number, " "); ok {

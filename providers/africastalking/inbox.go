@@ -83,7 +83,7 @@ func isID(text string) bool {
 // assumes that a date without a time zone is in UTC.
 var dateLayouts = []string{time.RFC3339, "2006-01-02T15:04:05", time.DateTime}
 
-// received parses the date of a message. If the date is invalid or has no time zone, it also
+// The function "received" parses the date of a message. If the date is invalid or has no time zone, it also
 // stores the unchanged text in the map "fields".
 func received(date string, fields map[string]string) (time.Time, map[string]string) {
 	date = strings.TrimSpace(date)

@@ -28,8 +28,8 @@ var notOffered = map[string]string{
 	"The response is in XML format. see the xml response here":                                                  "about a send by URL, where the login would be in the URL; replies in XML are read",
 }
 
-// offered has each line of the vendor's page that is not in notOffered. It maps the line to the name of the
-// code that implements the line.
+// The map "offered" has each line of the vendor's page that is not in notOffered. It maps the line to the
+// name of the code that implements the line.
 var offered = map[string]string{
 	`<?xml version="1.0"?>`: "Config.Format; the package reads replies in both formats",
 	"You need your AfricasTalking username and APIKey for any request to our API. If you don't have an APIKey, " +

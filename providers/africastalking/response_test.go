@@ -32,8 +32,8 @@ func unclear(code string) providers.Result {
 	return providers.Result{Reason: "not_understood", Code: code}
 }
 
-// costing returns a copy of r with the given message ID. It also sets the cost and the currency that the function
-// row() writes into a reply.
+// The function "costing" returns a copy of r with the given message ID. It also sets the cost and the
+// currency that the function row() writes into a reply.
 func costing(r providers.Result, id string) providers.Result {
 	r.MessageID, r.Cost, r.Currency = id, "0.8000", "KES"
 	return r

@@ -39,7 +39,7 @@ const (
 	currentPath = "/api.php"
 )
 
-// ask is a request of the current API. Fields that an action does not use are left out.
+// The type "ask" is a request of the current API. Fields that an action does not use are left out.
 type ask struct {
 	Action           string `json:"action"`
 	To               string `json:"to,omitempty"`
@@ -82,7 +82,7 @@ func (p *Provider) sendCurrent(ctx context.Context, b providers.Batch, sendTime 
 	return reply.Results(opSend, results, verdict, false)
 }
 
-// joined returns the numbers as text, separated by commas.
+// The function "joined" returns the numbers as text, separated by commas.
 func joined(numbers []sms.MSISDN) string {
 	list := make([]byte, 0, len(numbers)*len("254712345678,"))
 	for i, number := range numbers {

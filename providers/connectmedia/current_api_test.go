@@ -21,7 +21,7 @@ import (
 
 var key = providers.Secret(strings.Repeat("k", 64))
 
-// keyed returns a provider of the current API. Its server returns the same answer to every request.
+// The function "keyed" returns a provider of the current API. Its server returns the same answer to every request.
 func keyed(t *testing.T, status int, body string) (*Provider, <-chan request) {
 	t.Helper()
 	seen := make(chan request, 8)

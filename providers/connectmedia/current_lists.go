@@ -189,7 +189,7 @@ func tableOf(rows []httpclient.Object) providers.Table {
 	return t
 }
 
-// shown returns a value as text: texts and numbers unchanged, and other values as JSON.
+// The function "shown" returns a value as text: texts and numbers unchanged, and other values as JSON.
 func shown(row httpclient.Object, name string) string {
 	if text, ok := row.Text(name); ok {
 		return text

@@ -60,11 +60,12 @@ type mentions struct {
 	// The map "invalid" has the numbers in lists whose name contains "invalid". The map "failed" has
 	// the numbers in lists whose name contains one of failureWords.
 	invalid, failed map[sms.MSISDN]bool
-	// lost is how many recipients the gateway has refused. Its value is the largest number in the object
-	// "data" whose name contains "invalid" or one of failureWords. It is 0 if no number has such a name.
+	// The field "lost" is the number of recipients that the gateway has refused. Its value is the largest
+	// number in the object "data" whose name contains "invalid" or one of failureWords. It is 0 if no number
+	// has such a name.
 	lost int
-	// taken is how many recipients the gateway has taken. Its value is the smallest number in the object
-	// "data" whose name is one of takenNames. It is -1 if no number has such a name.
+	// The field "taken" is the number of recipients that the gateway has taken. Its value is the smallest
+	// number in the object "data" whose name is one of takenNames. It is -1 if no number has such a name.
 	taken int
 }
 

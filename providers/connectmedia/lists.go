@@ -108,7 +108,7 @@ func parseInbox(body []byte) (inbox []providers.Inbound, ok bool, verdict *provi
 // parseList parses {"0":{…},"1":{…},"code":"202"}. Every member whose name is a number is a row.
 // parseList returns the rows in the order of these numbers. A row holds the texts whose names are
 // in the parameter "columns". The result "ok" is false if a row is invalid, or if the reply has a
-// member besides rows, code and message. If the reply's code is not the given code, "ok" is false,
+// member besides the rows, "code" and "message". If the reply's code is not the given code, "ok" is false,
 // and "verdict" is the error for the reply's code.
 func parseList(body []byte, code string, columns []string) (rows [][]string, ok bool, verdict *providers.Error) {
 	got, o := parseReply(body)

@@ -97,7 +97,7 @@ func readPage(t *testing.T) page {
 	return p
 }
 
-// names returns the first cell of each row, sorted.
+// The function "names" returns the first cell of each row, sorted.
 func names(rows [][]string) (names []string) {
 	for _, row := range rows {
 		names = append(names, row[0])

@@ -70,8 +70,9 @@ func parseReply(body []byte) (code string, o httpclient.Object) {
 	return code, o
 }
 
-// printed matches {"code":"201"," Message Sent Successfully!"}. This is not valid JSON, because the text has
-// no name. But the vendor's page shows this form for the replies to its methods send and balance.
+// The pattern "printed" matches {"code":"201"," Message Sent Successfully!"}. This is not valid JSON, because
+// the text has no name. But the vendor's page shows this form for the replies to its methods send and
+// balance.
 var printed = regexp.MustCompile(`^\s*\{\s*"code"\s*:\s*("?[0-9]{3}"?)\s*,\s*("[^"\\[:cntrl:]]{0,200}")\s*\}\s*$`)
 
 // parsePrinted parses a reply that the pattern "printed" matches. The text has no name in such a reply,

@@ -33,13 +33,13 @@ const (
 // reported as not sent was certainly not sent.
 type attempt struct {
 	state    atomic.Uint32
-	late     atomic.Bool // late is true if checkTime has sealed the attempt, because the deadline had passed.
+	late     atomic.Bool // The field "late" is true if checkTime has sealed the attempt, because the deadline had passed.
 	deadline time.Time
 	now      func() time.Time
 	cancel   context.CancelCauseFunc
 }
 
-// spent is a sealed attempt. A connection with this attempt cannot write. gotConn gives the attempt
+// The variable "spent" is a sealed attempt. A connection with this attempt cannot write. gotConn gives the attempt
 // "spent" to a new connection if the request has already been written to another connection.
 var spent = func() *attempt {
 	a := new(attempt)

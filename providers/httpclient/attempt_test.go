@@ -22,7 +22,7 @@ import (
 
 var quiet = log.New(io.Discard, "", 0)
 
-// leaping returns a clock. The first correctReads reads of the clock are correct. In all later
+// The function "leaping" returns a clock. The first correctReads reads of the clock are correct. In all later
 // reads, the wall clock is ahead by the parameter "wall", and the monotonic clock is ahead by
 // the parameter "monotonic". So the clock simulates a process that is stopped between two
 // reads, or a machine that is suspended.

@@ -49,7 +49,7 @@ func account(t testing.TB, base string) *Provider {
 	return p
 }
 
-// answering starts a server that returns the same answer to every request. It returns a provider for
+// The function "answering" starts a server that returns the same answer to every request. It returns a provider for
 // this server.
 func answering(t *testing.T, status int, header http.Header, body string) *Provider {
 	t.Helper()

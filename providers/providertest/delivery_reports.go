@@ -243,7 +243,7 @@ func strangeLists(x *exam) {
 	}
 	_, rows, _ := strings.Cut(reply, "\n")
 	if list, err := answered(strings.TrimRight(reply, "\r\n") + "\r\n" + rows); err != nil || len(list) != 2*len(real) {
-		x.Errorf("every message twice: got %d statuses and the error %v, want all rows", len(list), err)
+		x.Errorf("a list with every message twice: got %d statuses and the error %v, want a status for each row", len(list), err)
 	}
 	foreign := strings.ReplaceAll(reply, a.results[0].MessageID, "999999999999")
 	if list, err := answered(foreign); err != nil || slices.ContainsFunc(list, func(l providers.ListedStatus) bool { return l.ID == a.results[0].MessageID }) {

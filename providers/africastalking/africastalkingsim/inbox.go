@@ -7,7 +7,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// received returns the inbox messages with an ID above lastReceivedId, or all messages if the
+// The method "received" returns the inbox messages with an ID above lastReceivedId, or all messages if the
 // request has no lastReceivedId.
 func (a *Simulator) received(r *http.Request) simulator.Answer {
 	query := r.URL.Query()

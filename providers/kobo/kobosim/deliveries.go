@@ -32,8 +32,8 @@ func (k *Simulator) deliveryState(id string) string {
 	}
 }
 
-// reported returns the messages of an accepted call that named a callback URL. The caller must not hold the server's
-// lock.
+// The method "reported" returns the messages of an accepted call that named a callback URL. The caller must
+// not hold the server's lock.
 func (k *Simulator) reported(call *acceptedCall, to string) []simulator.ReportedMessage {
 	out := make([]simulator.ReportedMessage, len(call.numbers))
 	for i, n := range call.numbers {

@@ -260,7 +260,7 @@ func (k *Simulator) hasInvalid(numbers []uint64) bool {
 	return false
 }
 
-// accepted returns the reply to an accepted call. It needs no lock, because an accepted call never
+// The method "accepted" returns the reply to an accepted call. It needs no lock, because an accepted call never
 // changes.
 func (k *Simulator) accepted(call *acceptedCall) []byte {
 	if !call.ids {
