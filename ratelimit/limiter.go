@@ -45,7 +45,8 @@ type Limiter interface {
 	Reserve(ctx context.Context, n int, max time.Duration) (wait time.Duration, ok bool, err error)
 
 	// Return gives back n reserved tokens that will not be used. Call it at most once for a
-	// reservation, before or after the turn. Do not call it if a call was made with the tokens.
+	// reservation, before or after the turn. Do not call Return if the tokens were used for a call
+	// to the gateway.
 	//
 	// The parameter "ahead" is the time until the turn. It is negative if the turn has passed. To
 	// compute it, add the wait that Reserve returned to the time at which Reserve returned, and pass

@@ -149,7 +149,7 @@ func (b *bucket) start(now time.Time) time.Time { return later(now, b.cool) }
 
 // The method "move" takes n tokens out of the bucket. The number of tokens in the bucket may become
 // negative. If n is negative, the method puts -n tokens into the bucket. It does not use
-// rate.Reservation.Cancel, because after the turn Cancel restores nothing.
+// rate.Reservation.Cancel, because Cancel restores nothing after the turn.
 func (b *bucket) move(at time.Time, n int) {
 	if n > b.burst {
 		// rate.Limiter refuses a call of more tokens than its burst. So the burst is n during this

@@ -58,8 +58,8 @@ func CallingCode(iso string) string {
 }
 
 // Mask returns a form of s that may be logged. The parameter s is user input that
-// should be a phone number. It consists of at most the first and last four ASCII
-// digits of s, with four stars between them. "+254 712-345-678" becomes
+// should be a phone number. The returned form has at most the first and last four
+// ASCII digits of s, with four stars between them. "+254 712-345-678" becomes
 // "2547****5678". Mask drops everything else, because s may hold a name or an
 // address instead of a number. At least four digits stay hidden. Mask reads only the
 // first 64 bytes of s.

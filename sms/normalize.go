@@ -14,8 +14,8 @@ type rawNumber struct {
 	// plus is true if the digits certainly begin with a calling code, because they follow a plus
 	// sign or are in a wa.me link.
 	plus bool
-	// breaks holds the places of white space. A place is the number of digits before it. Only the
-	// first nBreak elements are used.
+	// The first nBreak elements of the array "breaks" are the places of white space. Each of them is
+	// the number of digits that precede the white space.
 	breaks [maxInput]byte
 	nBreak int
 }
@@ -102,7 +102,7 @@ func isNegative(s string) bool {
 	head, tail := s[:first], s[last:]
 	switch {
 	case strings.ContainsFunc(head, func(r rune) bool { return !isSeparator(r) && !isWrapping(r) && !strings.ContainsRune("+\uFF0B./", r) }):
-		return false // a letter or sign precedes the digits; extractDigits returns another reason for it
+		return false // a letter or sign precedes the digits; extractDigits returns a reason other than ReasonNegative
 	case strings.ContainsFunc(head, isMinus):
 		return true
 	case strings.ContainsAny(head, "+\uFF0B"), beginsWithZero(s[first:]):

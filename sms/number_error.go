@@ -39,7 +39,7 @@ const (
 	// spreadsheet has removed the last digits.
 	ReasonLostDigits NumberReason = "lost_digits"
 	// ReasonDecimal means that the input has a decimal point, like a price or a computed value
-	// (0.712345678). Only one or two decimals are accepted, if all of them are zero and follow
+	// (0.712345678). One or two decimals are accepted only if they are zeros and follow
 	// enough digits for a phone number.
 	ReasonDecimal NumberReason = "decimal"
 	// ReasonNegative means that the input is a negative amount: -712345424, 712345424- or

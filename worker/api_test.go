@@ -6,8 +6,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// Package worker repeats the values of some constants of package ledger, so that its documentation
-// shows them. Each constant of package worker must equal its constant in package ledger.
+// Package worker repeats the values of some constants of package campaign, so that the documentation of
+// package worker shows the values. Both packages must give such a constant the same value.
 func TestConstants_EqualTheLedgers(t *testing.T) {
 	t.Parallel()
 	for got, want := range map[string]string{

@@ -12,8 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// blacklistingGateway returns a gateway and a switch. While the switch is true, the gateway answers for
-// every recipient that the number is blacklisted.
+// blacklistingGateway returns a gateway and a switch. While the switch is true, the gateway answers
+// that the number of every recipient is blacklisted.
 func blacklistingGateway(info providers.Info) (*stubGateway, *atomic.Bool) {
 	gw := newStubGateway(info)
 	blacklists := new(atomic.Bool)
@@ -40,7 +40,7 @@ func (r *testTuma) wantNoOptOuts() {
 	}
 }
 
-// A gateway does not know the sender ID, and so answers for all recipients that the numbers are
+// A gateway does not know the sender ID. So it answers that the number of every recipient is
 // blacklisted. The campaign must be paused, and no number may be added to the suppression list.
 // After the repair all recipients get the message.
 func TestBlacklist_OfEveryRecipientPausesTheCampaign(t *testing.T) {

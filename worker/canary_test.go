@@ -17,7 +17,7 @@ import (
 )
 
 // scriptedStub is a gateway for which the test chooses the answer for each recipient. The field
-// "seen" is the number of recipients so far.
+// "seen" is the number of recipients that the gateway has received.
 type scriptedStub struct {
 	*stubGateway
 	seen atomic.Int64

@@ -72,8 +72,8 @@ func TestOptOut_PlanSkipsOptedOutRecipients(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := r.wait(c.ID, 20*time.Second)
-		// 254710000000 is on the suppression list and occurs twice. Both rows count as opted out,
-		// and neither as a duplicate.
+		// 254710000000 is on the suppression list and occurs twice. Both rows count as opted out.
+		// The second row does not count as a duplicate.
 		want := map[string][]string{"global": {"254710000000", last(800), "254710000000"}, "ACME": {"254710000001", last(100)}}
 		left := 5
 		if id == "other" {

@@ -136,7 +136,7 @@ func TestFailover_DoubtfulCallsDoNotMove(t *testing.T) {
 			usual := a.send
 			var lost atomic.Int64
 			a.send = func(ctx context.Context, batch providers.Batch) ([]providers.Result, error) {
-				if !a.unreachable.Swap(true) { // the first call becomes doubtful, because the gateway takes the call without an answer
+				if !a.unreachable.Swap(true) { // the first call becomes doubtful, because the gateway takes the call and does not answer
 					if _, err := a.accept(ctx, batch); err != nil {
 						return nil, err
 					}

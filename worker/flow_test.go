@@ -64,7 +64,8 @@ func TestRate_HoldsAtTheGateway(t *testing.T) {
 		t.Fatalf("got the status %+v, want 1000 accepted", s)
 	}
 	// A turn may be used up to 100 ms late. So in one second the gateway can get slightly more messages
-	// than the rate allows. The tests of the limiter check that its turns keep and use the whole rate.
+	// than the rate allows. The tests of the limiter check that the turns use the whole rate and
+	// do not exceed it.
 	most, took := gw.busiest()
 	if most > 200+20+20 {
 		t.Errorf("got %d messages in one second at 200/s and a burst of 20, want at most 240", most)

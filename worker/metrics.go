@@ -19,7 +19,7 @@ import (
 const loadEvery = 4 * time.Second
 
 // accountMeter implements dispatch.Meter. It measures the load of an account. If Config.Metrics is set, it
-// also counts the account's metrics.
+// also updates the metrics of the account.
 type accountMeter struct {
 	load    *census.Recorder
 	metrics *metrics.Sending // nil if Config.Metrics is not set

@@ -152,8 +152,7 @@ func TestMetrics_DesiredWorkersFollowRateAndHold(t *testing.T) {
 		t.Errorf("without work %v workers are desired, want 1", n)
 	}
 	r.enqueue("c", kenyanNumbers(1000))
-	// A call takes 0.2 s, so 20 calls a second keep 4 calls in flight. The measured P95 of call durations may be up to
-	// 42 % too high.
+	// Each call takes 0.2 s, so 20 calls a second keep 4 calls in flight. The measured P95 may be up to 42 % too long.
 	steady := func(n float64) bool { return n >= 4 && n <= 7 }
 	r.eventually(20*time.Second, "the number of desired workers to reach the limit of the gateway", func() bool {
 		got := scrape(t, reg)

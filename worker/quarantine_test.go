@@ -187,7 +187,7 @@ func TestQuarantine_UnreadableRecordStopsNothingElse(t *testing.T) {
 				t.Fatal(err)
 			}
 			if name == "random bytes for results, generation untouched" {
-				return // the call's answer is quarantined, so the sweeper ends the call only minutes later
+				return // the call's answer is quarantined, so the sweeper needs some minutes to end the call
 			}
 			if s := r.status("c"); !s.Ended() || s.Skipped != x.waits {
 				t.Errorf("got the status after Cancel %+v, want the campaign ended and %d skipped", s, x.waits)
@@ -296,7 +296,7 @@ func TestQuarantine_UnreadablePayloadsAreQuarantined(t *testing.T) {
 	r := newTestTuma(t, simulator.Options{})
 	_, account := r.fiveCallsABatch()
 	r.publishAccount(account)
-	// A worker drops a wake-up of a campaign that is not planned, so plan the campaign first.
+	// A worker drops the task of an unplanned campaign. During the hold, a worker plans the campaign and sends nothing.
 	if err := r.producer.Hold(t.Context(), account.Name, "test"); err != nil {
 		t.Fatal(err)
 	}

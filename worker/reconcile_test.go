@@ -89,7 +89,7 @@ func TestReconcile_FindsAcceptedMessagesAtTheGateway(t *testing.T) {
 }
 
 // The account is held, and its probe has one recipient, split off from a call. The gateway takes the probe
-// without an answer. The worker must find the probe's message in the gateway's list.
+// and does not answer. The worker must find the probe's message in the gateway's list.
 func TestReconcile_FindsTheMessageOfAProbe(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})
@@ -305,7 +305,8 @@ func TestReconcile_ResolvedMessagesAreIndexed(t *testing.T) {
 	}
 }
 
-// The sweeper removes expired segments of the index, even if no `tuma serve` runs.
+// The index of message IDs is stored in parts, called segments. The sweeper removes expired segments, even if `tuma
+// serve` does not run.
 func TestSweep_RemovesOldSegmentsOfTheIndex(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})

@@ -48,9 +48,10 @@ func TestResend_OnUnknownKeepOrResend(t *testing.T) {
 		calls             int64
 		times             [3]int // the numbers of recipients that got no message, one message and two messages
 	}{
-		// The 50 recipients make ten calls. The gateway takes two of these calls without an
-		// answer. It neither takes nor answers a third call. The circuit breaker then holds the
-		// account, and the probe has only one recipient of the next call.
+		// The 50 recipients make ten calls. The gateway takes two of these calls, but
+		// does not answer them. It does not take a third call, and closes its connection. The
+		// circuit breaker then holds the account, and the probe has only one recipient of the
+		// next call.
 		worker.OnUnknownKeep:   {35, 15, 11, [3]int{5, 45, 0}},
 		worker.OnUnknownResend: {50, 0, 14, [3]int{0, 40, 10}},
 	} {
@@ -183,7 +184,7 @@ func TestResend_PlannedSettingOutlivesTheConfiguration(t *testing.T) {
 }
 
 // The first call hangs until its lease has ended, so the recipients are resent. The gateway answers
-// the second call before the first call.
+// the second call before it answers the first call.
 func TestResend_BothAnswersAreKept(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})

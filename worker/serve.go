@@ -25,10 +25,10 @@ const (
 	largePlans = 2
 )
 
-// In each period Config.PollEvery, an asynq server looks for a task up to triesPerPoll times, so that
-// it notices a new task sooner. The type queue.Gate answers most of these attempts without Redis. All
-// servers together make at most triesOfAll attempts in a period, because each attempt costs an idle
-// worker a few microseconds.
+// Config.PollEvery is the length of a period. In each period an asynq server looks for a task up to
+// triesPerPoll times, so that it notices a new task sooner. A queue.Gate answers most of these attempts
+// and sends Redis no command for them. All servers together make at most triesOfAll attempts in a
+// period, because each attempt costs an idle worker a few microseconds.
 const triesPerPoll, triesOfAll = 16, 96
 
 // servers returns one asynq server for each of an account's two queues, and one for each of the two
@@ -107,7 +107,7 @@ func (w *Worker) handle(task context.Context, t *asynq.Task) error {
 		return err
 	}
 	if !known {
-		return w.quarantinePayload(task, t, fmt.Errorf("task names batch %.40q of campaign %s: %w", p.Batch, p.Campaign, queue.ErrPayload))
+		return w.quarantinePayload(task, t, fmt.Errorf("task names batch %.40q, which campaign %s does not have: %w", p.Batch, p.Campaign, queue.ErrPayload))
 	}
 	acc := w.accounts[stream.Account.Name]
 	if acc == nil {
@@ -116,9 +116,9 @@ func (w *Worker) handle(task context.Context, t *asynq.Task) error {
 	return w.sender.Send(ctx, acc.sending, p)
 }
 
-// streamOf returns the stream of the batch that a wake-up names. The result "known" is false if the
+// streamOf returns the stream of the batch that a task names. The result "known" is false if the
 // campaign cannot have such a batch. streamOf returns ledger.ErrNotFound if another campaign has
-// taken the ID of the wake-up's campaign, or if Redis lost the plan that had the batch.
+// taken the ID of the task's campaign, or if Redis lost the plan that had the batch.
 func (w *Worker) streamOf(ctx context.Context, p queue.Pointer) (stream campaign.Stream, known bool, err error) {
 	stale := false
 	for range 2 {

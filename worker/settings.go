@@ -128,7 +128,7 @@ func (w *Worker) obey(in accounts.InForce) {
 	}
 	w.inForce.logged = text
 	if text == "" {
-		w.log.Info().Msg("this worker's configuration no longer differs from what is in force")
+		w.log.Info().Msg("this worker's configuration no longer differs from the settings in force")
 		return
 	}
 	maps.DeleteFunc(by, func(name string, differs bool) bool { return !differs || name == "" })

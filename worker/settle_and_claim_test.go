@@ -123,8 +123,9 @@ func TestSettleAndClaim_LostAnswerLosesNothing(t *testing.T) {
 	}
 }
 
-// duringCall makes the gateway run the function "action" during the n-th call. That call takes 100 ms.
-// So before the worker claims the next call, it must check again in Redis whether the account is held.
+// duringCall makes the gateway run the function "action" during the n-th call. That call takes 100 ms,
+// which is longer than an account check stays valid (20 ms). So before the worker claims the next call, it must
+// check again in Redis whether the account is held.
 func duringCall(gw *stubGateway, n int64, action func()) {
 	gw.send = func(ctx context.Context, b providers.Batch) ([]providers.Result, error) {
 		if gw.calls.Load() == n {

@@ -156,8 +156,8 @@ func (h *lostPlan) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 }
 
 // Redis loses the plan of a campaign. In one case this happens between two reads of the sweeper: it has read the
-// summary, which names the account of the plan, but not yet the plan itself. In the other case, a wake-up of a batch of
-// the lost plan is in the queue. Neither the batch nor the wake-up may be quarantined, because the campaign will be
+// summary, which names the account of the plan, but not yet the plan itself. In the other case, the queue holds the
+// task of a batch of the lost plan. Neither the batch nor the task may be quarantined, because the campaign will be
 // planned again.
 func TestSweep_PlanLostMeanwhileIsNotQuarantined(t *testing.T) {
 	t.Parallel()

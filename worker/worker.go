@@ -88,7 +88,7 @@ type Config struct {
 	// Name identifies this worker in Redis and in logs. It must differ from the names of all other
 	// workers. Default: host name, process ID and a random part.
 	Name string
-	// SweepEvery is how often the sweeper looks for lost wake-ups, due batches and campaigns past
+	// SweepEvery is how often the sweeper looks for lost tasks, due batches and campaigns past
 	// retention. Only one worker sweeps at a time. Default: 1 s.
 	SweepEvery time.Duration
 	// Metrics is the registry in which New registers the worker's metrics (docs/metrics.md), such as a
@@ -139,8 +139,8 @@ const (
 // DefaultReportFor is the default of Account.ReportFor.
 const DefaultReportFor = 72 * time.Hour
 
-// Route sends the numbers with a given prefix through the given accounts. For each number, the
-// first route applies that matches the number and names an account. A number that no route
+// Route sends the numbers with a given prefix through the given accounts. For each number,
+// Tuma uses the first route that matches the number and names an account. A number that no route
 // matches is skipped.
 type Route struct {
 	// Match is the prefix of the number in international format, digits only, such as "2547". An
@@ -206,7 +206,7 @@ type Account struct {
 	// CallbackURL is the URL of the account's door for delivery reports at `tuma serve`, with its secret and a slash at
 	// the end, e.g. https://sms.example.org/callbacks/kobo-main/SECRET/delivery/. Each call then names a URL below
 	// CallbackURL, to which the gateway posts the reports. `tuma serve` asks the gateway for reports that do not
-	// arrive. It is for gateways whose providers.Info.NamesCallback is set. Default: no call names a URL.
+	// arrive. Set CallbackURL only if the gateway's providers.Info.NamesCallback is set. Default: no call names a URL.
 	CallbackURL providers.Secret
 	// Price is the price of one segment with its currency, such as "0.80 KES". It is used for
 	// estimates. Default: unknown.

@@ -57,10 +57,10 @@ func TestInfo(t *testing.T) {
 		t.Errorf("max_recipients 20: got MaxRecipients %d, want 20", n)
 	}
 	if info(Config{Endpoint: providers.Endpoint{BaseURL: DefaultBaseURL + "/"}, User: "u", Pass: "other"}).Fingerprint != got.Fingerprint {
-		t.Error("another password: got another fingerprint, want the same")
+		t.Error("two accounts that differ only in their password have different fingerprints, want the same fingerprint")
 	}
 	if info(Config{User: "u2", Pass: "p"}).Fingerprint == got.Fingerprint {
-		t.Error("another user: got the same fingerprint, want a different one")
+		t.Error("two accounts that differ only in their user have the same fingerprint, want different fingerprints")
 	}
 }
 

@@ -23,8 +23,8 @@ type Runner interface {
 // Main runs the tests under Guard and exits. Use Main if TestMain of a package only has to run the tests.
 func Main(m Runner) { os.Exit(Guarded(m).Run()) }
 
-// Guarded returns a Runner that runs m under Guard. If any code tries to dial another machine, Run
-// prints a line for each such address. Run then returns a code other than 0, even if every test
+// Guarded returns a Runner that runs m under Guard. If any code tries to dial other machines, Run
+// prints a line for each of their addresses. Run then returns a code other than 0, even if every test
 // passed. Use Guarded if TestMain has further tasks.
 func Guarded(m Runner) Runner { return guarded{m} }
 

@@ -64,14 +64,14 @@ func fingerprint(x *exam) {
 	}
 	one := of("http://127.0.0.1:1", user, secret)
 	if of("http://127.0.0.1:1", user, wrongSecret) != one {
-		x.Errorf("another password: got another fingerprint, want the same")
+		x.Errorf("two accounts that differ only in their secret have different fingerprints, want the same fingerprint")
 	}
 	if of("http://127.0.0.1:2", user, secret) == one {
-		x.Errorf("two accounts that differ only in their base URL have the same fingerprint, want different ones")
+		x.Errorf("two accounts that differ only in their base URL have the same fingerprint, want different fingerprints")
 	}
 	hasUser := slices.ContainsFunc(x.kind.Required, func(f providers.Field) bool { return !f.Secret })
 	if hasUser && of("http://127.0.0.1:1", user+"2", secret) == one {
-		x.Errorf("another user: got the same fingerprint, want a different one")
+		x.Errorf("two accounts that differ only in their user have the same fingerprint, want different fingerprints")
 	}
 }
 
@@ -151,7 +151,7 @@ func credentials(x *exam) {
 			}
 		}
 		if e.header.Get("Cookie") != "" || e.header.Get("Authorization") != "" && !authorized {
-			x.Errorf("request %d has an Authorization or Cookie header, want none: the vendor does not require it", i)
+			x.Errorf("request %d has an Authorization or Cookie header, want neither, because the vendor requires neither", i)
 		}
 	}
 }
@@ -171,7 +171,7 @@ func (x *exam) needsAuthorization(e exchange) bool {
 	r.Header.Del("Authorization")
 	reply, err := http.DefaultTransport.RoundTrip(r)
 	if err != nil {
-		x.Fatalf("repeat a send without its Authorization header: %v", err)
+		x.Fatalf("remove the Authorization header of a send and send it again: %v", err)
 	}
 	_ = reply.Body.Close()
 	return g.Stats().Accepted == 0

@@ -86,7 +86,7 @@ type suite struct {
 	simulate simulator.NewVendor
 
 	mu    sync.Mutex
-	texts map[string]string // maps each text of an error, of a result or of a print to the name of its check
+	texts map[string]string // maps each text of an error, a result or a printed value to the name of the check that got the text
 }
 
 func (s *suite) run(t tester, c check) {

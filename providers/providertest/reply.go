@@ -139,7 +139,7 @@ func cutReplies(x *exam) {
 	x.eachCut(e, b, 300, func(a answer, part []byte, when string) {
 		x.wantSupportedBy(a, part, named, when)
 		if accepted := a.count(providers.Accepted); accepted+a.count(providers.Unknown) != len(b.To) || len(part) == 0 && accepted > 0 {
-			x.Errorf("%s of an accepted call's reply: got %v, want accepted or unknown", when, a)
+			x.Errorf("the first %s of the reply to an accepted call: got %v, want every recipient accepted or unknown", when, a)
 		}
 	})
 }
@@ -174,7 +174,7 @@ func cutRefusals(x *exam) {
 					continue
 				}
 				if got.Outcome != want.Outcome || got.Scope != want.Scope {
-					x.Errorf("%s, %s: got %v %v, want %v %v as for the complete reply, or unknown: %.100q", name, when, got.Outcome, got.Scope, want.Outcome, want.Scope, part)
+					x.Errorf("%s, cut to %s: got outcome %v and scope %v, want %v and %v as for the complete reply, or unknown; the cut reply is %.100q", name, when, got.Outcome, got.Scope, want.Outcome, want.Scope, part)
 				}
 			}
 		})

@@ -36,7 +36,7 @@ func otherShapes(x *exam) {
 		for _, body := range reshaped(e.reply) {
 			s.answer(e.raw([]byte(body)))
 			if said, e := x.ask(x.Context(), here[i]); e == nil || said {
-				x.Errorf("%s: got no error for a list in another form than the gateway's, want one: %.200q", q.name, body)
+				x.Errorf("%s: got no error for a list in a form that the gateway does not use, want an error; the list is %.200q", q.name, body)
 			}
 		}
 	}

@@ -44,7 +44,7 @@ var silenceChecks = []check{
 	{"the server hangs half-way through the reply until the deadline", givenUp(context.DeadlineExceeded, true)},
 	{"the server hangs half-way through the reply until the call is cancelled", givenUp(context.Canceled, true)},
 
-	{"a reused connection closed after the second request was read", reusedConnection},
+	{"a reused connection is closed after the second request was read", reusedConnection},
 	{"an idle connection that the gateway has closed", idleConnection},
 }
 

@@ -66,7 +66,7 @@ func statusesWithAcceptedBody(x *exam) {
 		if a.err != nil && a.err.Outcome == providers.Unknown {
 			continue
 		}
-		x.wantAll(a, providers.Accepted, fmt.Sprintf("the gateway answered status %d with the body of an accepted call, and the outcome is not unknown", status))
+		x.wantAll(a, providers.Accepted, fmt.Sprintf("answer with status %d and the body of an accepted call, whose outcome must be unknown or accepted", status))
 	}
 	x.eachStatus(100, 399, s, p, b, string(e.reply))
 }
@@ -95,7 +95,7 @@ func statusesWithRefusal(x *exam) {
 					continue
 				}
 				if got.Outcome != want.Outcome || got.Scope != want.Scope || got.Cause != want.Cause {
-					x.Errorf("%s under status %d: got %v %v %q, want %v %v %q as under status %d", name, status,
+					x.Errorf("%s, but with status %d: got outcome %v, scope %v and cause %q; want %v, %v and %q as with status %d", name, status,
 						got.Outcome, got.Scope, got.Cause, want.Outcome, want.Scope, want.Cause, e.status)
 				}
 			}
@@ -105,7 +105,8 @@ func statusesWithRefusal(x *exam) {
 
 // eachStatus sends the call b once for each status from "first" to "last". The server answers with
 // this status. eachStatus leaves out the statuses 2xx. After a status 1xx, the server closes the
-// connection. net/http then reports that it got no answer. But it reports 101 as an answer.
+// connection. net/http then reports that the server gave no answer. But net/http reports a status 101 as an
+// answer.
 func (x *exam) eachStatus(first, last int, s *canned, p providers.Provider, b providers.Batch, body string) {
 	for status := first; status <= last; status++ {
 		if status/100 == 2 {

@@ -141,7 +141,7 @@ var (
 		"an answer that is not HTTP", "an answer without headers",
 		"the server hangs until the deadline", "the server hangs until the call is cancelled",
 		"the server hangs half-way through the reply until the deadline", "the server hangs half-way through the reply until the call is cancelled",
-		"a reused connection closed after the second request was read", "no goroutine is left behind",
+		"a reused connection is closed after the second request was read", "no goroutine is left behind",
 		"fifty calls at once to a gateway that fails at random",
 	}
 	byStatus   = []string{"every status other than success", "every status with the body of an accepted call"}
@@ -185,8 +185,8 @@ func followingRedirects(ctx context.Context, w withSend, b providers.Batch) ([]p
 	return results, err
 }
 
-// wrongSends are methods Send with one mistake each. Each entry has the list of the checks that must find
-// the mistake.
+// Each entry of the map "wrongSends" has a function that replaces the method Send and makes one mistake. The
+// entry also lists the checks that must find the mistake.
 var wrongSends = map[string]struct {
 	send sendFunc
 	by   []string

@@ -65,7 +65,7 @@ func actions() []providers.Action {
 			Confirm: "deletes the group permanently", Do: group((*Provider).DeleteGroup).do("DeleteGroup"),
 		},
 		{
-			Name: "Send", Does: "send a message to numbers at the time ScheduleDate, or to one number and get all segment IDs; Tuma keeps no record",
+			Name: "Send", Does: "send a message to numbers; ScheduleDate sets the time; for a single number, GetAllMessageIDs shows the ID of each segment; Tuma keeps no record",
 			Needs: append([]string{"DestinationAddress"}, messageNeeds...), Takes: append([]string{"GetAllMessageIDs"}, messageTakes...),
 			Confirm: "sends to the numbers" + pastTheLedger, Do: sendNumbers.do("Send"),
 		},

@@ -111,7 +111,7 @@ func isColumn(s string) bool {
 
 // Message is a row of the report on messages.
 type Message struct {
-	// ID is the gateway's message ID. Username is the user at the gateway that sent the message.
+	// ID is the gateway's message ID. Username is the gateway's user that sent the message.
 	ID, Username string
 	// To is the recipient, or 0 if the gateway's value is not a phone number.
 	To sms.MSISDN

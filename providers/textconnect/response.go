@@ -55,7 +55,8 @@ func elsewhere(text string) code {
 	}
 }
 
-// codes maps the vendor's table "Error Codes". The outcomes, scopes and causes are this package's judgement.
+// The map "codes" has the error codes of the vendor's table "Error Codes", with their meanings. This package
+// chose the outcomes, scopes and causes.
 var codes = map[int]code{
 	-100: account(providers.CauseCredit, "Not Enough Credits"),
 	-101: account(providers.CauseCredit, "Invalid CreditID"),

@@ -159,7 +159,7 @@ func sendReply(rows []detail, balance float64) simulator.Answer {
 	}{len(rows), "Success", 101, balance, rows})
 }
 
-// splitReply splits a reply into one row for each recipient. It also returns a function that joins rows to a
+// splitReply splits a reply into one row for each recipient. It also returns a function that joins rows into a
 // reply. The text of a row is the recipient as JSON. A fault may have changed Row.Number. So the returned
 // function replaces the number in the text by Row.Number, unless the number in the text is invalid.
 func splitReply(recipients []detail, balance float64) ([]simulator.Row, func([]simulator.Row) []byte) {
