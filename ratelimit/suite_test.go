@@ -116,7 +116,7 @@ func checkRefusal(open opener) error {
 			if err := reserve(a.bulk, step{1, 0, 0, true}, step{7, long, 100 * ms, true}, step{1, 300 * ms, 500 * ms, false}); err != nil {
 				return err
 			}
-			// A refused caller that retries after the returned wait is granted.
+			// A refused caller that retries after the returned wait gets a turn.
 			a.clock.advance(500 * ms)
 			return reserve(a.bulk, step{1, 300 * ms, 300 * ms, true})
 		}(),

@@ -155,10 +155,9 @@ const (
 	nigeriaDigits = 10
 )
 
-// wrongLength returns the reason why a number is invalid, from its number of digits. The
-// parameter "mobileDigits" is the number of digits of a mobile number. wrongLength returns
-// ReasonTooShort for fewer digits, ReasonTooLong for more digits, and ReasonInvalid for equally
-// many digits.
+// wrongLength returns the reason why a number with the given count of digits is invalid. A mobile number
+// has as many digits as the parameter "mobileDigits" says. wrongLength returns ReasonTooShort for fewer
+// digits, ReasonTooLong for more digits, and ReasonInvalid if the counts are equal.
 func wrongLength(digits, mobileDigits int) NumberReason {
 	switch {
 	case digits < mobileDigits:

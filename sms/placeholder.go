@@ -58,7 +58,8 @@ func fieldLength(s string) int {
 // maxPlaceholder is the maximum length of the name in a placeholder, in bytes.
 const maxPlaceholder = 4 * MaxFieldName
 
-// placeholder returns the placeholder with which s begins, between the given marks.
+// placeholder returns the placeholder at the beginning of s, including the marks that enclose it. The parameters
+// "opening" and "closing" are these marks.
 func placeholder(s, opening, closing string, isColumn func(key string) bool) (part string, ok bool) {
 	inside, found := strings.CutPrefix(s, opening)
 	if !found {

@@ -16,9 +16,9 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// A planner dies after the first page: it has put 800 recipients into batches, and has carried
-// over the page's other recipients. The second page repeats some recipients of both groups, and
-// has two recipients more than the cap allows. Another planner must continue.
+// A planner puts 800 recipients of the first page into batches, and carries over the page's other recipients.
+// Then the planner dies. The second page repeats ten planned recipients and ten carried-over recipients. It also
+// has five new recipients, which are two more than the campaign's MaxMessages allows. Another planner must continue.
 func TestPlan_NextPlannerKnowsPlannedRecipients(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})

@@ -53,7 +53,7 @@ func (p *Provider) report(ctx context.Context, kind string, from, to time.Time) 
 	kinds := p.ReportKinds()
 	i := slices.IndexFunc(kinds, func(k string) bool { return strings.EqualFold(k, kind) })
 	if i < 0 {
-		return providers.Table{}, nil, refusal(opReport, "unknown report; the name must be one of "+strings.Join(kinds, ", "))
+		return providers.Table{}, nil, refusal(opReport, "unknown report; use one of these names: "+strings.Join(kinds, ", "))
 	}
 	if from.IsZero() {
 		from = firstDay
