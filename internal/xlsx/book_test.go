@@ -77,9 +77,9 @@ func TestOpen_NamesTheMistake(t *testing.T) {
 		sheet string
 		want  string
 	}{
-		"no such sheet": {src.Size(), "May", `the file has no sheet "May"; it has ["Sheet1" "Other"]`},
+		"no such sheet": {src.Size(), "May", `the file has no sheet "May": choose one of ["Sheet1" "Other"]`},
 		"cut in half":   {src.Size() / 2, "", "the file is a damaged workbook: save it in Excel again"},
-		"too large":     {MaxFile + 1, "", "the file has 256 MB, but a workbook may have at most 256: save it as CSV UTF-8"},
+		"too large":     {MaxFile + 1, "", "the file has 256 MB, but a workbook may have at most 256 MB: save it as CSV UTF-8"},
 	} {
 		_, err := Open(src, tt.size, tt.sheet)
 		if _, ok := errors.AsType[*Error](err); !ok || err.Error() != tt.want {

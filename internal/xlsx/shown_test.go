@@ -237,7 +237,7 @@ func TestOpen_HiddenSheets(t *testing.T) {
 		"the first very hidden":       {fmt.Sprintf(first+second, veryHidden, ""), "", "Second", []string{"Second"}, ""},
 		"a hidden one that is wanted": {fmt.Sprintf(first+second, hidden, ""), "first", "First", []string{"Second"}, ""},
 		"all hidden":                  {fmt.Sprintf(first+second, hidden, veryHidden), "", "", nil, `the file has only hidden sheets, ["First" "Second"]: choose one with --sheet`},
-		"no such sheet":               {fmt.Sprintf(first+second, hidden, ""), "May", "", nil, `the file has no sheet "May"; it has ["Second"]`},
+		"no such sheet":               {fmt.Sprintf(first+second, hidden, ""), "May", "", nil, `the file has no sheet "May": choose one of ["Second"]`},
 	} {
 		src := workbook{sheets: tt.sheets}.write(t)
 		b, err := Open(src, src.Size(), tt.wanted)
