@@ -164,8 +164,8 @@ func New(rdb redis.UniversalClient, options ...Option) (*Client, error) {
 // returns nil. Close leaves the Redis client open.
 func (c *Client) Close() error { return nil }
 
-// InFlight counts the calls that workers have claimed and that have not ended. For example, Pause does not
-// stop a call that was claimed earlier.
+// InFlight counts the calls that workers have claimed and that have not ended. Pause and Cancel do not stop
+// such calls.
 type InFlight struct {
 	// Calls is the number of claimed calls, which may still reach the gateway.
 	Calls int `json:"calls"`

@@ -18,15 +18,15 @@ func reportsLine(acc *config.Account) (line string, collected bool) {
 	rate := cmp.Or(acc.ReportRate, polling.DefaultRate)
 	switch {
 	case lasts > 0 && acc.NamesCallback:
-		return fmt.Sprintf("%s: by callback, else by request, rate %s, waits %s", acc.Name, rate, console.FormatDuration(lasts)), true
+		return fmt.Sprintf("%s: by callback, else polled, at most %s, for up to %s", acc.Name, rate, console.FormatDuration(lasts)), true
 	case lasts > 0 && acc.Polled && acc.Card().ReportSample > 0:
-		return fmt.Sprintf("%s: tuma serve asks for %s, rate %s, waits %s", acc.Name, acc.Worker.Reports, rate, console.FormatDuration(lasts)), true
+		return fmt.Sprintf("%s: %s polled, at most %s, for up to %s", acc.Name, acc.Worker.Reports, rate, console.FormatDuration(lasts)), true
 	case lasts > 0 && acc.Polled:
-		return fmt.Sprintf("%s: tuma serve asks for all, rate %s, waits %s", acc.Name, rate, console.FormatDuration(lasts)), true
+		return fmt.Sprintf("%s: all messages polled, at most %s, for up to %s", acc.Name, rate, console.FormatDuration(lasts)), true
 	case acc.Polled:
 		return acc.Name + ": off, because the account has \"reports: off\"", false
 	case lasts > 0 && acc.HasCallbackKey:
-		return fmt.Sprintf("%s: by callback, waits %s for a report", acc.Name, console.FormatDuration(lasts)), true
+		return fmt.Sprintf("%s: by callback, for up to %s", acc.Name, console.FormatDuration(lasts)), true
 	case lasts > 0:
 		return acc.Name + ": not collected: set callback_secret", false
 	case acc.Info.DLRNamesRecipient && acc.HasCallbackKey:

@@ -32,14 +32,14 @@ accounts:
 	var got strings.Builder
 	checkReports(cfg.Accounts, func(format string, args ...any) { fmt.Fprintf(&got, format+"\n", args...) })
 	want := map[string]string{
-		"at:":       "ok  at: by callback, waits 24h00m for a report",
+		"at:":       "ok  at: by callback, for up to 24h00m",
 		"at-plain:": "-   at-plain: off; callback_secret turns them on",
 		"at-off:":   "-   at-off: off, because the account has \"reports: off\"",
-		"kobo:":     "ok  kobo: tuma serve asks for sample:1000, rate 5/s, waits 3d00h",
+		"kobo:":     "ok  kobo: sample:1000 polled, at most 5/s, for up to 3d00h",
 		"kobo-off:": "-   kobo-off: off, because the account has \"reports: off\"",
-		"kobo-url:": "ok  kobo-url: by callback, else by request, rate 5/s, waits 3d00h",
-		"kobo-all:": "ok  kobo-all: tuma serve asks for all, rate 30/m, waits 3d00h",
-		"tc:":       "ok  tc: tuma serve asks for all, rate 5/s, waits 3d00h",
+		"kobo-url:": "ok  kobo-url: by callback, else polled, at most 5/s, for up to 3d00h",
+		"kobo-all:": "ok  kobo-all: all messages polled, at most 30/m, for up to 3d00h",
+		"tc:":       "ok  tc: all messages polled, at most 5/s, for up to 3d00h",
 		"cm:":       "-   cm: connectmedia cannot report delivery",
 		"q:":        "-   q: qserve cannot report delivery",
 	}

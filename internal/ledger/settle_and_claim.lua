@@ -41,7 +41,7 @@ local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local stamp, due = int('%d', now), int('%d', now + lease_ms)
 
--- `simple` is false if this run must write nothing for any call. One reason is a failure threshold: settle.lua checks
+-- If `simple` is false, this run writes nothing, neither for the settled call nor for the next one. One reason is a failure threshold: settle.lua checks
 -- it at every settle. Another reason is a counter that is not a whole number: the other scripts report it.
 local function whole(x)
   if not x then return 0 end

@@ -41,7 +41,7 @@ const (
 	OriginGateway = "gateway"
 )
 
-// Other origins get the numbers from firstOrigin to lastOrigin, in order. When all these numbers
+// An origin that is not one of the constants above gets a number from firstOrigin to lastOrigin, in order. When all these numbers
 // are in use, every new origin is stored as "gateway".
 const (
 	firstOrigin = 8

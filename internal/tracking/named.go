@@ -10,8 +10,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/ledger"
 )
 
-// If a gateway lets a call name the URL of its callback, the URL contains the name of the call. So reports about the
-// call's messages need no index. The name is not a secret, so Tuma does not trust it: Tuma applies a report only if
+// Some gateways take the URL of the callback from each call. This URL contains the name of the call. So reports about
+// the call's messages need no index. The name is not a secret, so Tuma does not trust it: Tuma applies a report only if
 // the message ID of the report is equal to the recipient's message ID in the ledger.
 
 // CallName names a call in the URL of its callback: campaign:upload/batch.call.
