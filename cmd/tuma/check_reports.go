@@ -18,11 +18,11 @@ func reportsLine(acc *config.Account) (line string, collected bool) {
 	rate := cmp.Or(acc.ReportRate, polling.DefaultRate)
 	switch {
 	case lasts > 0 && acc.NamesCallback:
-		return fmt.Sprintf("%s: by callback, else polled, at most %s, for up to %s", acc.Name, rate, console.FormatDuration(lasts)), true
+		return fmt.Sprintf("%s: by callback, else polled, max %s, for up to %s", acc.Name, rate, console.FormatDuration(lasts)), true
 	case lasts > 0 && acc.Polled && acc.Card().ReportSample > 0:
-		return fmt.Sprintf("%s: %s polled, at most %s, for up to %s", acc.Name, acc.Worker.Reports, rate, console.FormatDuration(lasts)), true
+		return fmt.Sprintf("%s: %s polled, max %s, for up to %s", acc.Name, acc.Worker.Reports, rate, console.FormatDuration(lasts)), true
 	case lasts > 0 && acc.Polled:
-		return fmt.Sprintf("%s: all messages polled, at most %s, for up to %s", acc.Name, rate, console.FormatDuration(lasts)), true
+		return fmt.Sprintf("%s: all messages polled, max %s, for up to %s", acc.Name, rate, console.FormatDuration(lasts)), true
 	case acc.Polled:
 		return acc.Name + ": off, because the account has \"reports: off\"", false
 	case lasts > 0 && acc.HasCallbackKey:
