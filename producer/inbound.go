@@ -28,7 +28,8 @@ type Inbound struct {
 	Text string `json:"text"`
 	// Word is "stop" if the text is an opt-out word, "start" if it is an opt-in word, and otherwise empty.
 	Word string `json:"word,omitempty"`
-	// LinkID connects an answer to this message in an on-demand service.
+	// LinkID is the ID that a reply to this message must name, if the message belongs to an on-demand
+	// service. It is empty for any other message.
 	LinkID string `json:"link_id,omitempty"`
 	// At is when the gateway received the message. It is zero if the gateway gives no readable time.
 	At time.Time `json:"at,omitzero"`
@@ -59,9 +60,10 @@ var ErrInboundRemoved = errors.New("incoming messages were removed before they w
 const inboundPage = 500
 
 // Inbound yields the incoming messages that `tuma serve` has stored, each once, in the order of arrival.
-// Memory does not grow with the number of messages. The sequence ends after an error. The error is an
-// ErrInvalid if After is not a cursor, an ErrInboundRemoved or an error of Redis. If Follow is set and
-// ctx ends, it is the error of ctx. To continue, call Inbound again with the cursor of the last message.
+// Memory does not grow with the number of messages. The sequence ends after an error. The error wraps
+// ErrInvalid if After is not a cursor, and ErrInboundRemoved if messages after the cursor were removed. If
+// Follow is set and ctx ends, it is the error of ctx. All other errors are from Redis. To continue, call
+// Inbound again with the cursor of the last message.
 func (c *Client) Inbound(ctx context.Context, o InboundOptions) iter.Seq2[Inbound, error] {
 	return func(yield func(Inbound, error) bool) {
 		after := o.After

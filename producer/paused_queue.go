@@ -8,8 +8,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/queue"
 )
 
-// pausedQueues adds a Block for each queue of the campaign's tasks that is paused with asynq's own
-// tools. The parameter "waiting" lists the accounts that still have recipients to send to.
+// A queue of the campaign's tasks may be paused with asynq's own tools. pausedQueues adds a Block for
+// each such queue. The parameter "waiting" lists the accounts that still have recipients to send to.
 func (c *Client) pausedQueues(ctx context.Context, sum ledger.Summary, s *Status, waiting []string) error {
 	transactional := sum.Spec.Class == campaign.Transactional
 	var names []string

@@ -115,7 +115,7 @@ func TestMergeFields_FailoverMovesOnlyTextsThatFit(t *testing.T) {
 	a.answer = func(context.Context, providers.Batch, int) ([]providers.Result, error) {
 		return nil, connectionRefusedError()
 	}
-	b.info.MaxChars = len(greetingOf(0, share)) // the account "b" accepts only the shorter bodies, whose names have one digit less
+	b.info.MaxChars = len(greetingOf(0, share)) // the account "b" accepts only the shorter bodies: the name in them has one digit less
 	r.startRouted(300*time.Millisecond, a, b)
 	r.enqueueGreeting(producer.Campaign{ID: "c"}, n, share)
 	short := 10 * share

@@ -49,7 +49,7 @@ func (w *Worker) ownSettings() accounts.Settings {
 		Retention: w.cfg.Retention, FailoverAfter: w.cfg.FailoverAfter}
 }
 
-// settings returns the settings in force. It reads them from Redis, so that campaigns are planned
+// The method "settings" returns the settings in force. It reads them from Redis, so that campaigns are planned
 // with the newest settings. If no worker has published settings, it returns the settings of this
 // worker.
 func (w *Worker) settings(ctx context.Context) (accounts.Settings, error) {
@@ -108,8 +108,8 @@ func (w *Worker) follow(ctx context.Context) error {
 	return w.publish(ctx)
 }
 
-// The method "obey" makes this worker use the settings in force. It logs each difference to the
-// worker's own configuration once. The caller holds w.inForce.mu.
+// The method "obey" makes this worker use the settings in force. It logs each difference from
+// the worker's own configuration once. The caller holds w.inForce.mu.
 func (w *Worker) obey(in accounts.InForce) {
 	w.inForce.settings, w.inForce.revision = in.Settings, in.Revision
 	differences := w.ownSettings().Against(in)

@@ -16,7 +16,7 @@ import (
 func newAccountsSync(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "sync",
-		Short: "Publish the accounts of the configuration without a worker",
+		Short: "Publish the configured accounts before a worker runs",
 		Long: `Sync publishes the accounts, routes and sending hours of the configuration in
 Redis, so that programs can enqueue campaigns before a worker runs. It suits a
 deploy job. It needs no secrets and contacts no gateway.
@@ -42,7 +42,7 @@ func syncAccounts(ctx context.Context, a *app) error {
 		return misuseError{err: err}
 	}
 	if len(offers) == 0 {
-		return misuse("%s has no accounts: add one under accounts", cfg.File)
+		return misuse("%s has no accounts: add one under \"accounts\"", cfg.File)
 	}
 	return a.withBackend(ctx, func(b *backend) error {
 		if err := refuseUnwritable(ctx, b); err != nil {

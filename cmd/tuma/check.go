@@ -73,7 +73,7 @@ func (a *app) check(ctx context.Context) error {
 	}
 	checkReports(cfg.Accounts, say)
 	if len(cfg.Accounts) == 0 {
-		failed = append(failed, misuse("%s has no accounts: add one under accounts", cfg.File))
+		failed = append(failed, misuse("%s has no accounts: add one under \"accounts\"", cfg.File))
 	}
 	return errors.Join(failed...)
 }

@@ -18,23 +18,23 @@ func reportsLine(acc *config.Account) (line string, collected bool) {
 	rate := cmp.Or(acc.ReportRate, polling.DefaultRate)
 	switch {
 	case lasts > 0 && acc.NamesCallback:
-		return fmt.Sprintf("%s: by callback, else polled, max %s, for up to %s", acc.Name, rate, console.FormatDuration(lasts)), true
+		return fmt.Sprintf("%s: by callback, else polled (max %s) for up to %s", acc.Name, rate, console.FormatDuration(lasts)), true
 	case lasts > 0 && acc.Polled && acc.Card().ReportSample > 0:
-		return fmt.Sprintf("%s: %s polled, max %s, for up to %s", acc.Name, acc.Worker.Reports, rate, console.FormatDuration(lasts)), true
+		return fmt.Sprintf("%s: %s polled (max %s) for up to %s", acc.Name, acc.Worker.Reports, rate, console.FormatDuration(lasts)), true
 	case lasts > 0 && acc.Polled:
-		return fmt.Sprintf("%s: all messages polled, max %s, for up to %s", acc.Name, rate, console.FormatDuration(lasts)), true
+		return fmt.Sprintf("%s: all messages polled (max %s) for up to %s", acc.Name, rate, console.FormatDuration(lasts)), true
 	case acc.Polled:
-		return acc.Name + ": off, because the account has \"reports: off\"", false
+		return acc.Name + ": no reports, because the account has \"reports: off\"", false
 	case lasts > 0 && acc.HasCallbackKey:
 		return fmt.Sprintf("%s: by callback, for up to %s", acc.Name, console.FormatDuration(lasts)), true
 	case lasts > 0:
-		return acc.Name + ": not collected: set callback_secret", false
+		return acc.Name + ": reports are not collected: set callback_secret", false
 	case acc.Info.DLRNamesRecipient && acc.HasCallbackKey:
-		return acc.Name + ": off, because the account has \"reports: off\"", false
+		return acc.Name + ": no reports, because the account has \"reports: off\"", false
 	case acc.Info.DLRNamesRecipient:
-		return acc.Name + ": off; callback_secret turns them on", false
+		return acc.Name + ": reports are off; callback_secret turns them on", false
 	case posts:
-		return acc.Name + ": not collected in this release", false
+		return acc.Name + ": reports are not collected in this release", false
 	default:
 		return fmt.Sprintf("%s: %s cannot report delivery", acc.Name, acc.Kind.Name), false
 	}

@@ -33,13 +33,13 @@ accounts:
 	checkReports(cfg.Accounts, func(format string, args ...any) { fmt.Fprintf(&got, format+"\n", args...) })
 	want := map[string]string{
 		"at:":       "ok  at: by callback, for up to 24h00m",
-		"at-plain:": "-   at-plain: off; callback_secret turns them on",
-		"at-off:":   "-   at-off: off, because the account has \"reports: off\"",
-		"kobo:":     "ok  kobo: sample:1000 polled, max 5/s, for up to 3d00h",
-		"kobo-off:": "-   kobo-off: off, because the account has \"reports: off\"",
-		"kobo-url:": "ok  kobo-url: by callback, else polled, max 5/s, for up to 3d00h",
-		"kobo-all:": "ok  kobo-all: all messages polled, max 30/m, for up to 3d00h",
-		"tc:":       "ok  tc: all messages polled, max 5/s, for up to 3d00h",
+		"at-plain:": "-   at-plain: reports are off; callback_secret turns them on",
+		"at-off:":   "-   at-off: no reports, because the account has \"reports: off\"",
+		"kobo:":     "ok  kobo: sample:1000 polled (max 5/s) for up to 3d00h",
+		"kobo-off:": "-   kobo-off: no reports, because the account has \"reports: off\"",
+		"kobo-url:": "ok  kobo-url: by callback, else polled (max 5/s) for up to 3d00h",
+		"kobo-all:": "ok  kobo-all: all messages polled (max 30/m) for up to 3d00h",
+		"tc:":       "ok  tc: all messages polled (max 5/s) for up to 3d00h",
 		"cm:":       "-   cm: connectmedia cannot report delivery",
 		"q:":        "-   q: qserve cannot report delivery",
 	}

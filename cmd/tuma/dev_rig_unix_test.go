@@ -95,7 +95,7 @@ type runningDev struct {
 	out *syncBuffer
 }
 
-// start starts `tuma dev` with the rig's ports and further arguments.
+// The method "start" starts `tuma dev` with the rig's ports and further arguments.
 func (r *devRig) start(args ...string) *runningDev {
 	r.t.Helper()
 	cmd := r.command(testBinary(r.t), append([]string{"dev", "--redis-port", r.redis, "--sandbox-port", r.sandbox}, args...)...)

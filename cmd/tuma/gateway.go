@@ -16,8 +16,8 @@ func newGateway(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "gateway",
 		Short: "Query a gateway directly",
-		Long: `Gateway sends a request to the gateway of an account in the configuration,
-without Redis and the workers. Not every gateway supports every request.`,
+		Long: `Gateway sends a request to the gateway of an account in the configuration. It
+needs neither Redis nor a worker. Not every gateway supports every request.`,
 		Example: `  tuma gateway balance kobo-main
   tuma gateway status kobo-main 24137cf8-eccc-469c-80af-109538857e53
   tuma gateway reports tc Messages --from 2026-11-01T08:00:00Z

@@ -38,7 +38,7 @@ func keyboardOf(s *sendCommand) (io.ReadCloser, error) {
 	}
 	tty, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
-		return nil, misuse("cannot ask for confirmation: the recipients come from standard input, and %s cannot be opened: use --file, or --yes to send without a question", name)
+		return nil, misuse("cannot ask for confirmation: the recipients come from standard input, and %s cannot be opened: use --file, or add --yes to send without confirmation", name)
 	}
 	return tty, nil
 }
@@ -124,7 +124,7 @@ type question struct {
 	accounts []producer.Account
 }
 
-// text returns the text of the question. It also names possible mistakes in the list and in the
+// The method "text" returns the text of the question. It also names possible mistakes in the list and in the
 // text of the campaign.
 func (q question) text(l *recipients.List) string {
 	text := "send to " + recipientCount(q.planned)

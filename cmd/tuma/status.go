@@ -61,7 +61,7 @@ progress until the campaign has ended, and then the status.`,
 // withCampaign checks a campaign ID, connects to Redis and calls the function "do".
 func (a *app) withCampaign(ctx context.Context, id string, do func(*backend, string) error) error {
 	if !ledger.ValidID(id) {
-		return misuse("invalid campaign ID %.140q: use 1 to 128 of A-Z a-z 0-9 . _ : -", id)
+		return misuse("invalid campaign ID %.140q: use 1 to 128 characters out of A-Z a-z 0-9 . _ : -", id)
 	}
 	return a.withBackend(ctx, func(b *backend) error { return do(b, id) })
 }

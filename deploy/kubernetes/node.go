@@ -188,7 +188,7 @@ func (m *machine) endContainers(n *node) error {
 	for _, id := range strings.Fields(out) {
 		_, _ = m.ctr(ctx, n, "tasks", "delete", "--force", id)
 	}
-	err = until(ctx, "the end of the shims of "+n.name, 10*time.Second, func() error {
+	err = until(ctx, "the end of all containerd shims on node "+n.name, 10*time.Second, func() error {
 		if pids := shims(n); len(pids) > 0 {
 			return again("%d still run", len(pids))
 		}

@@ -135,7 +135,7 @@ func TestRestore(t *testing.T) {
 	}
 	in.must(old, "send", "--id", "c", "--via", "at", "--body", "Hello.", "--file", "list.csv", "--yes")
 	deploytest.Wait(t, "a campaign that has begun", func() bool { return in.accepted(old, "c") >= 50 })
-	in.must(old, "rate", "at", "10/s") // so that the campaign is still being sent when the backup is made
+	in.must(old, "rate", "at", "10/s") // at this rate the campaign is still being sent when the backup is made
 	backup := filepath.Join(in.dir, "backup.rdb")
 	oldHost, oldPort, _ := net.SplitHostPort(old)
 	if out, status := deploytest.Run(t, in.dir, nil, cli, "-h", oldHost, "-p", oldPort, "--rdb", backup); status != 0 {

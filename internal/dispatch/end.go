@@ -83,7 +83,7 @@ func (e endings) release(b *batch, c *ledger.Claim, wait time.Duration) error {
 	return e.end(b, "release", func(ctx context.Context) (ledger.Settled, error) {
 		out, err := e.ledger.Release(ctx, c, wait, false)
 		if errors.Is(err, script.ErrNotDurable) {
-			err = nil // it does no harm if Redis loses a release
+			err = nil // it does no harm if Redis loses the release of a claim
 		}
 		if err == nil {
 			b.acc.Tracker.Forget(ctx, c)

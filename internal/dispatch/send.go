@@ -73,8 +73,8 @@ func (s *Sender) sendBatch(ctx context.Context, b *batch) error {
 	}
 }
 
-// runPass tries each open generation that is due. It returns the outcome reload, leave or
-// requeue.
+// runPass tries each open generation that is due. It returns the outcome "reload",
+// "leave" or "requeue".
 func (s *Sender) runPass(ctx context.Context, b *batch, work *ledger.Work) (outcome, error) {
 	var err error
 	if b.schedule, err = s.readSchedule(ctx, b); err != nil {

@@ -92,7 +92,7 @@ func TestTake_DoubledAndShuffledMessagesAreStoredOnceInOrderOfArrival(t *testing
 	var want []string
 	for _, n := range posts {
 		m := Message{Account: "at", ID: strconv.Itoa(n), From: "254711000001", Text: "text " + strconv.Itoa(n)}
-		if n%2 == 1 { // this message has no ID of the gateway
+		if n%2 == 1 { // the gateway gives no ID for this message
 			m.ID, m.At = "", time.Unix(int64(n), 0).UTC()
 		}
 		if isNew := r.take(m, nil); isNew != !slices.Contains(want, m.Text) {
@@ -197,7 +197,7 @@ func TestTake_OptInThatArrivesLateKeepsALaterOptOut(t *testing.T) {
 	r := newRig(t, 0, 0)
 	const m = sms.MSISDN(254711000001)
 	now := time.Now().UTC().Truncate(time.Minute)
-	stops := []time.Duration{-3 * time.Hour, -time.Hour, -2 * time.Hour} // the opt-out that arrives last was sent before the second one
+	stops := []time.Duration{-3 * time.Hour, -time.Hour, -2 * time.Hour} // the third opt-out arrives last, but was sent before the second one
 	for _, ago := range stops {
 		_, err := r.lists.Add(t.Context(), "ACME", []optout.Entry{{MSISDN: m, Origin: optout.OriginKeyword, At: now.Add(ago)}}, true)
 		r.ok(err)

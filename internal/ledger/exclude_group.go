@@ -23,8 +23,8 @@ type exclusionQueue struct {
 	next *exclusionRun // the run that collects callers; nil: a run begins with the next caller
 }
 
-// exclusionRun is one pass over the open campaigns, which several callers may share. The fields inFlight
-// and err are set once done is closed.
+// exclusionRun is one pass over the open campaigns, which several callers may share. The fields
+// "inFlight" and "err" are set once the channel "done" is closed.
 type exclusionRun struct {
 	numbers  []sms.MSISDN
 	whole    bool               // the run is for every number on the list

@@ -42,8 +42,8 @@ var (
 type Ledger struct {
 	rdb     redis.UniversalClient
 	scripts *script.Runner
-	// accounts has the sender IDs of accounts, which decide which suppression lists apply to a
-	// campaign. optouts has the numbers on the suppression lists.
+	// The field "accounts" has the sender IDs of accounts. They decide which suppression lists apply
+	// to a campaign. The field "optouts" has the numbers on the suppression lists.
 	records  recordReader
 	accounts *accounts.Store
 	optouts  *optout.Lists
@@ -97,10 +97,10 @@ func (l *Ledger) run(ctx context.Context, s *script.Script, id string, keys []st
 	return l.runOn(ctx, s, id, "", keys, args...)
 }
 
-// runOn does what run does, for a caller that has read the campaign before. The parameter "upload" is
-// the token of the campaign's upload. If another campaign has taken the id meanwhile, runOn changes
-// nothing and returns ErrNotFound. An empty upload stands for any campaign. A message that has only an
-// archive gets its full form for the script, and is archived again afterwards.
+// runOn does the same as the method "run", for a caller that has read the campaign before. The parameter
+// "upload" is the token of the campaign's upload. If another campaign has taken the id meanwhile, runOn
+// changes nothing and returns ErrNotFound. If "upload" is empty, runOn accepts any campaign with the id. A
+// message that has only an archive gets its full form for the script, and is archived again afterwards.
 func (l *Ledger) runOn(ctx context.Context, s *script.Script, id, upload string, keys []string, args ...any) ([]string, error) {
 	all := append([]string{ledgerKey(id), openKey(id)}, keys...)
 	restored := false

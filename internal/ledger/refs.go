@@ -15,7 +15,7 @@ type refsWriter struct {
 	rows int // rows that b covers
 }
 
-// add adds the reference of the recipient with the given index in its page. The record ends with
+// The method "add" adds the reference of the recipient with the given index in its page. The record ends with
 // the last reference, so the recipients after it take no space.
 func (w *refsWriter) add(index int, ref string) {
 	if ref == "" {
@@ -42,7 +42,7 @@ func (u *Upload) noteRefs() error {
 	return err
 }
 
-// take returns the references of the page, or nil if the page has no references. Then it begins the
+// The method "take" returns the references of the page, or nil if the page has no references. Then it begins the
 // next page.
 func (w *refsWriter) take() []byte {
 	b := w.b

@@ -51,7 +51,7 @@ const mostProved = 2_000_000
 
 func newProofs() *proofs { return &proofs{seed: maphash.MakeSeed(), byCall: map[callRef]*callProof{}} }
 
-// hash returns the hash of the stored form of a message ID. It is never 0.
+// The method "hash" returns the hash of the stored form of a message ID. It is never 0.
 func (p *proofs) hash(stored []byte) uint64 { return max(1, maphash.Bytes(p.seed, stored)) }
 
 func (p *proofs) get(c callRef) *callProof {
@@ -89,7 +89,7 @@ func (p *proofs) remove(c callRef) {
 	}
 }
 
-// proof returns the proof that a recipient was accepted with a message ID. ok is false if the
+// The method "proof" returns the proof that a recipient was accepted with a message ID. ok is false if the
 // callProof does not prove that.
 func (p *callProof) proof(position int, hash uint64) (generation, record string, ok bool) {
 	if p == nil || position < 0 || position >= len(p.ids) || p.ids[position] != hash {
@@ -99,7 +99,7 @@ func (p *callProof) proof(position int, hash uint64) (generation, record string,
 	return strconv.Itoa(int(p.generations[position])), record, ok
 }
 
-// read reads the calls that have no proof yet. A call whose records cannot be read gets no proof.
+// The method "read" reads the calls that have no proof yet. A call whose records cannot be read gets no proof.
 func (p *proofs) read(ctx context.Context, rdb redis.UniversalClient, calls []callRef) error {
 	var missing []callRef
 	seen := map[callRef]bool{}

@@ -150,7 +150,7 @@ func (r *testLedger) tryClaim(id, batch string, g *Generation, keyLife, lease ti
 	return c
 }
 
-// claim reads and claims a generation. The claim must be granted.
+// The method "claim" reads a generation and claims it. The claim must be granted.
 func (r *testLedger) claim(id, batch string, call, number int, keyLife, lease time.Duration) *Claim {
 	r.Helper()
 	c := r.tryClaim(id, batch, r.open(id, batch, call, number), keyLife, lease)
@@ -258,7 +258,7 @@ func (r *testLedger) summary(id string) Summary {
 	return s
 }
 
-// The method "state" returns everything that Redis holds of a campaign, without times.
+// The method "state" returns everything that Redis holds of a campaign, except times.
 func (r *testLedger) state(id string) string {
 	r.Helper()
 	s, err := ledgerText(r.Context(), r.rdb, id)
@@ -289,7 +289,7 @@ func moveTimesBack(ctx context.Context, rdb *redis.Client, id string, d time.Dur
 		case f[0] == 'g' && strings.HasPrefix(v, "t "):
 		case f[0] == 'g' && f[1] >= '0' && f[1] <= '9':
 			w := strings.Fields(v)
-			for _, i := range []int{2, 3, 4, 11} { // positions of the words lease, claimed, first and due
+			for _, i := range []int{2, 3, 4, 11} { // positions of the words "lease", "claimed", "first" and "due"
 				w[i] = earlier(w[i])
 			}
 			v = strings.Join(w, " ")

@@ -196,7 +196,7 @@ local function resolve(i, ns, nd, flew)
   st[i], de[i] = ns, ns < 3 and with_past(nd, de[i]) or nd
 end
 
--- once_more prepares the resend of a recipient that becomes unknown. It stores the status unknown. Later,
+-- once_more prepares the resend of a recipient that becomes unknown. It stores the status "unknown". Later,
 -- open_gen makes the recipient pending, and keeps the unknown outcome in the recipient's detail.
 local function once_more(i, p, nd, flew)
   if flew then move('fly', -1) end

@@ -24,14 +24,14 @@ const minMessages = 64
 
 func newMessageSet() *messageSet { return &messageSet{slots: make([]uint64, minMessages)} }
 
-// hash returns the hash of a message, which is never 0. The hash is the same in every process, so
+// The method "hash" returns the hash of a message, which is never 0. The hash is the same in every process, so
 // that a planner that takes over makes the same decisions as the earlier planner.
 func (s *messageSet) hash(m sms.MSISDN, body string) uint64 {
 	s.buf = append(binary.BigEndian.AppendUint64(s.buf[:0], uint64(m)), body...)
 	return max(1, xxhash.Sum64(s.buf))
 }
 
-// slot returns the index of a hash in the table, or of the free slot where the hash belongs.
+// The method "slot" returns the index of a hash in the table, or of the free slot where the hash belongs.
 func (s *messageSet) slot(h uint64) int {
 	i := int(h) & (len(s.slots) - 1)
 	for s.slots[i] != h && s.slots[i] != 0 {

@@ -41,7 +41,7 @@ func FuzzParseCall(f *testing.F) {
 	})
 }
 
-// Each call and each span that a worker adds is read back.
+// Each call and each span that a worker adds to the queue must be read back unchanged.
 func FuzzNamesOfCalls(f *testing.F) {
 	f.Add("c", "u", 0, 0, 0, 0, int64(0), int64(60_000))
 	f.Add("order:17", "3f", 499, 20, 7, 1, time.Now().UnixMilli(), int64(1))

@@ -227,8 +227,9 @@ func TestSubscriber_ListensUnderThePrefix(t *testing.T) {
 	}
 }
 
-// asynq builds keys in Go and in Lua. This test runs all functions of asynq that Tuma uses. Its user of Redis has the
-// right only to keys with the prefix. It fails if a new release of asynq builds a key in a way that the hook does not see.
+// asynq builds keys in Go and in Lua. This test runs all functions of asynq that Tuma uses. It logs in as a Redis user
+// that may access only keys with the prefix. It fails if a new release of asynq builds a key in a way that the hook does
+// not see.
 func TestAdd_AsynqHasNoKeyOutside(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, redistest.WithUser("tuma", "secret", "~one:*", "&one:*", "+@all", "-@dangerous", "+info"))

@@ -31,7 +31,7 @@ func CheckDurability(ctx context.Context, rdb redis.UniversalClient, d script.Du
 		}
 		got, err := rdb.ConfigGet(ctx, "appendfsync").Result()
 		if err != nil {
-			return []string{"cannot read appendfsync of this redis: before Redis 7.2, redis.durability fsync needs appendfsync always"}, nil //nolint:nilerr // CONFIG is forbidden
+			return []string{"cannot read the setting appendfsync of this redis: before Redis 7.2, redis.durability \"fsync\" needs \"appendfsync always\""}, nil //nolint:nilerr // CONFIG is forbidden
 		}
 		if policy := got["appendfsync"]; policy != "always" {
 			return nil, fmt.Errorf("%w: redis.durability fsync needs Redis 7.2 or appendfsync always, and this Redis has appendfsync %s", ErrUnfit, policy)

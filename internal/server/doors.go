@@ -140,7 +140,7 @@ func (d *doors) take(w http.ResponseWriter, r *http.Request, acc *accountDoors, 
 		return http.StatusRequestEntityTooLarge, errors.New("the body has more than 64 KB")
 	}
 	if err != nil {
-		return http.StatusBadRequest, errors.New("the body was not sent in time, or not completely")
+		return http.StatusBadRequest, errors.New("the body was not sent in time, or is incomplete")
 	}
 	err = open(d, r, &acc.account, c)
 	switch {

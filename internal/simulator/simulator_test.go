@@ -57,7 +57,7 @@ func TestServeHTTP_OtherPathsAndMethodsAreRefused(t *testing.T) {
 	}
 }
 
-// The latency also applies to refusals and balances.
+// The latency must also delay refused requests and answers with a balance.
 func TestLatency_DelaysEveryAnswer(t *testing.T) {
 	t.Parallel()
 	const latency = 50 * time.Millisecond

@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/providers"
 )
 
-// Reports at the URL of their call need no index. Reports that arrive before the call is settled are parked. A
-// report with the ID of another message, or about a call that does not exist, changes nothing.
+// A report that arrives at the callback URL of its call needs no index. A report that arrives before its call is
+// settled is parked. A report with the ID of another message, or about a call that does not exist, changes nothing.
 func TestDoor_ReportsToTheURLOfTheCall(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -57,7 +57,7 @@ type Store struct {
 	senders map[string]defaultSender
 }
 
-// mark is what a Store has counted of a campaign.
+// The type "mark" holds the counts of a campaign when a Store last counted it.
 type mark struct {
 	upload             string
 	messages, segments int

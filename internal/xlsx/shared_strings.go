@@ -141,8 +141,8 @@ func (t *sharedStrings) at(i int) ([]byte, error) {
 	return b[w : w+int(n)], nil
 }
 
-// block returns the bytes of the kth block of stringsPerBlock shared strings. It takes them from
-// memory, from the cache or from the temporary file.
+// The method "block" returns the bytes of block number k. A block holds stringsPerBlock shared strings.
+// The method takes the bytes from memory, from the cache or from the temporary file.
 func (t *sharedStrings) block(k int) ([]byte, error) {
 	from, to := t.marks[k], t.size
 	if k+1 < len(t.marks) {

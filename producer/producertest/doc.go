@@ -1,6 +1,6 @@
 // Package producertest gives the tests of a Go service a whole Tuma: a real worker, an embedded
-// Redis and a scripted gateway, all in the process of the test. A Tuma needs no redis-server
-// and only the loopback network interface. It is ready in some 20 ms. This package helps to
+// Redis and a scripted gateway, all in the process of the test. A Tuma does not need a
+// redis-server. It uses only the loopback network interface. It is ready in some 20 ms. This package helps to
 // test users of package producer, as net/http/httptest helps to test users of net/http.
 //
 // A service that sends with a [producer.Client] is tested like this:

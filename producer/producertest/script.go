@@ -173,7 +173,7 @@ func (u *Tuma) AwaitBlocked(t testing.TB, n int) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			t.Fatalf("producertest: AwaitBlocked: %s waiting in the gateway after %s, want %d\n%s",
+			t.Fatalf("producertest: AwaitBlocked: %s waiting in the gateway after %s, want %d waiting calls\n%s",
 				counted(waiting, "call is", "calls are"), limit.Round(time.Millisecond), n, u.report())
 		}
 	}
@@ -211,7 +211,7 @@ func (g *gateway) count(change int) {
 	g.changed = make(chan struct{})
 }
 
-// watch returns the number of calls that wait, and a channel that is closed when this number
+// The method "watch" returns the number of calls that wait, and a channel that is closed when this number
 // changes.
 func (g *gateway) watch() (waiting int, changed <-chan struct{}) {
 	g.mu.Lock()

@@ -13,7 +13,7 @@ import (
 // Object. A nil Object is an empty object.
 type Object map[string]json.RawMessage
 
-var errNoObject = errors.New("not a JSON object with distinct names")
+var errNoObject = errors.New("must be a JSON object in which each name occurs once")
 
 // ReadObject parses a text that is exactly one Object, with optional white space around it. The
 // result "ok" is false for any other text.

@@ -19,7 +19,7 @@ var readChecks = []check{
 	{"the inbox", inbox},
 	{"a read without an answer is an error", unansweredQuestions},
 	{"a read with an invalid answer", nonsenseAnswers},
-	{"a list in another form than the gateway's is an error", otherShapes},
+	{"a list that is not in the gateway's form is an error", otherShapes},
 	{"a read with an ended context", lateQuestions},
 	{"a background send without an answer", backgroundSend},
 	{"an action without an answer", actions},
@@ -40,7 +40,7 @@ func wrongPassword(x *exam) {
 		v := a.verdict(i)
 		if v.Outcome != providers.Unknown &&
 			(v.Outcome != providers.Retryable || v.Scope != providers.Account || v.Cause != providers.CauseCredentials) {
-			x.Errorf("a wrong password: got %v, want \"retryable account credentials\", or unknown if the gateway documents no such answer", a)
+			x.Errorf("a send with a wrong password: got %v, want \"retryable account credentials\", or an unknown outcome if the gateway documents no answer to a wrong password", a)
 		}
 	}
 }
@@ -56,7 +56,7 @@ func noCredit(x *exam) {
 		v := a.verdict(i)
 		if v.Outcome != providers.Unknown &&
 			(v.Outcome != providers.Retryable || v.Scope != providers.Account || v.Cause != providers.CauseCredit) {
-			x.Errorf("no credit: got %v, want \"retryable account credit\", or unknown if the gateway documents no such answer", a)
+			x.Errorf("a send without credit: got %v, want \"retryable account credit\", or an unknown outcome if the gateway documents no answer about credit", a)
 		}
 	}
 	g.SetCredit(1000)
@@ -83,7 +83,7 @@ func balance(x *exam) {
 			x.Errorf("reading the balance: got the error %v, want none", x.checkError(err))
 		}
 		if !same(got.Amount, want) {
-			x.Errorf("got balance %v, want the gateway's %v", got.Amount, want)
+			x.Errorf("reading the balance: got %v, want %v, the balance at the gateway", got.Amount, want)
 		}
 	}
 	ask(credit)
@@ -96,7 +96,7 @@ func balance(x *exam) {
 	ask(left)
 	for _, r := range a.results {
 		if r.Balance != nil && !same(r.Balance.Amount, left) {
-			x.Errorf("the provider returned balance %v, want %v as at the gateway", r.Balance.Amount, left)
+			x.Errorf("a result of the send has the balance %v, want %v, the balance at the gateway", r.Balance.Amount, left)
 		}
 	}
 }
@@ -113,7 +113,7 @@ func balanceWrongPassword(x *exam) {
 		return
 	}
 	if e := x.checkError(err); e.Outcome != providers.Retryable || e.Scope != providers.Account || e.Cause != providers.CauseCredentials {
-		x.Errorf("a wrong password: got %v, want \"retryable account credentials\"", e)
+		x.Errorf("reading the balance with a wrong password: got %v, want \"retryable account credentials\"", e)
 	}
 }
 
@@ -175,7 +175,7 @@ func reports(x *exam) {
 	}
 	before := len(g.exchanges())
 	if _, err := reporter.Report(x.Context(), "no such report", time.Time{}, time.Time{}); err == nil {
-		x.Errorf("a report that does not exist: got no error, want one")
+		x.Errorf("a report that does not exist: got no error, want an error")
 	} else {
 		_ = x.checkError(err)
 	}
@@ -276,7 +276,7 @@ func unansweredQuestions(x *exam) {
 		if _, e := x.ask(x.Context(), q); e == nil {
 			x.Errorf("%s: the gateway sends no reply: got no error, want an error", q.name)
 		}
-		x.wantSeen(closes.requests.Load()-before, 1, q.name+" to a gateway that closes the connection")
+		x.wantSeen(closes.requests.Load()-before, 1, q.name+" request to a gateway that closes the connection")
 	}
 	for _, q := range questions(x.open(s.url)) {
 		for _, status := range []int{302, 400, 401, 402, 403, 404, 429, 500, 502, 503} {
@@ -314,7 +314,7 @@ func lateQuestions(x *exam) {
 	cancel()
 	for _, q := range questions(x.open(g.url)) {
 		if _, e := x.ask(ctx, q); e == nil || e.Outcome != providers.Retryable {
-			x.Errorf("%s: an ended context: got %v, want retryable", q.name, e)
+			x.Errorf("%s with an ended context: got %v, want a retryable error", q.name, e)
 		}
 	}
 	x.wantSeen(int64(len(g.exchanges())), 0, "an ended context")
@@ -348,12 +348,12 @@ func backgroundSend(x *exam) {
 		for _, text := range []string{"", "<html></html>", "{}", "null", marker} {
 			s.answer(reply(200, "", text))
 			if e := send(s.url); e.Outcome != providers.Unknown {
-				x.Errorf("a send to a list, to which the gateway answers %q: got %v, want an unknown outcome", text, e)
+				x.Errorf("a send to a list, answered with %q: got %v, want an unknown outcome", text, e)
 			}
 		}
 		s.answer(reply(502, "", ""))
 		if e := send(s.url); e.Outcome != providers.Unknown {
-			x.Errorf("a send to a list, to which the gateway answers with status 502: got %v, want an unknown outcome", e)
+			x.Errorf("a send to a list, answered with status 502: got %v, want an unknown outcome", e)
 		}
 	}
 }
@@ -380,7 +380,7 @@ func actions(x *exam) {
 		}})
 		// The value 1 may be invalid for some parameters. In that case the action makes no request.
 		if seen := closes.requests.Load() - before; e == nil || seen > 1 || seen == 1 && e.Outcome != providers.Unknown {
-			x.Errorf("%s: got %d requests and %v, want at most one request, with an unknown outcome", a.Name, seen, e)
+			x.Errorf("%s: got %d requests and the error %v, want at most one request, and an unknown outcome after a request", a.Name, seen, e)
 		}
 	}
 }

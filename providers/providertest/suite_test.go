@@ -96,7 +96,7 @@ func TestSuite_WrongReadsFailTheRightCheck(t *testing.T) {
 func TestSuite_EmptyListsFailTheRightCheck(t *testing.T) {
 	t.Parallel()
 	wantFailing(t, kindOpening(func(p *kobo.Provider, _ providers.Settings) providers.Provider { return emptyInbox{p} }),
-		"a read without an answer is an error", "a list in another form than the gateway's is an error", "a read with an ended context", "a read whose reply never ends")
+		"a read without an answer is an error", "a list that is not in the gateway's form is an error", "a read with an ended context", "a read whose reply never ends")
 }
 
 func TestSuite_PrintedSecretsFailTheRightCheck(t *testing.T) {

@@ -155,7 +155,7 @@ func Kind() providers.Kind {
 			cfg := Config{Endpoint: s.Endpoint, Token: s.Secrets["token"], ValidityPeriod: time.Duration(seconds) * time.Second}
 			if text := s.Options["source_ton"]; text != "" {
 				if cfg.SourceTON, _ = strconv.Atoi(text); cfg.SourceTON == 0 {
-					cfg.SourceTON = -1 // invalid, so New returns an error
+					cfg.SourceTON = -1 // -1 is invalid, so that New returns an error
 				}
 			}
 			p, newErr := New(cfg)
@@ -172,7 +172,7 @@ func Kind() providers.Kind {
 // login has a token but no user name. So two accounts at the same gateway have the same fingerprint.
 func (p *Provider) Info() providers.Info { return p.info }
 
-// form returns the beginning of a form: the login and the action.
+// The method "form" returns the beginning of a form: the login and the action.
 func (p *Provider) form(action string) []byte { return p.appendHead(nil, action) }
 
 func (p *Provider) appendHead(form []byte, action string) []byte {

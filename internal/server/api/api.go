@@ -62,7 +62,8 @@ type API struct {
 	uploads chan struct{}
 	streams chan struct{}
 	reports chan struct{}
-	// The logger "failures" logs requests that failed, at most a few lines a second: clients repeat them.
+	// The logger "failures" logs failed requests. It writes at most a few lines a second, because clients
+	// repeat failed requests.
 	failures zerolog.Logger
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/keys"
 )
 
-// A stream of events continues behind the last event that its reader has.
+// A stream of events continues after the last event that its reader has received.
 func TestEvents_StreamAndContinue(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -18,7 +18,7 @@ func TestEvents_StreamAndContinue(t *testing.T) {
 		t.Helper()
 		r.want("opt out", r.do(key, "POST", "/v1/optouts", `{"numbers":["`+number+`"],"country":"KE"}`), http.StatusOK)
 	}
-	// The function "read" returns the id and the data of the first event behind a cursor.
+	// The function "read" returns the id and the data of the first event after a cursor.
 	read := func(after string) (id, data string) {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/v1/events", http.NoBody)

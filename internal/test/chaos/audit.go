@@ -18,7 +18,7 @@ type audit struct {
 	campaigns, recipients                int
 	accepted, rejected, unknown, skipped int
 	delivered, undelivered               int
-	// The field "promised" counts the recipients with a final report that got a 2xx.
+	// The field "promised" counts the recipients whose final report `tuma serve` answered with a 2xx.
 	promised int
 	// The field "duplicates" counts the numbers that the gateway accepted more than once. The field "lost" counts the
 	// recipients whose results are wrong in one of these ways: the row or its final status is missing, the number is

@@ -152,15 +152,15 @@ func TestPollLog_CountsRequestsInASlidingSecond(t *testing.T) {
 	began := time.Now()
 	for _, c := range []struct {
 		name     string
-		burst    int // requests within the last 100 ms of a second
-		next     int // requests within the first 100 ms of the next second
+		burst    int // number of requests from 900 ms after the start, one each ms
+		next     int // number of requests from 1 s after the start, one each ms
 		most     int
 		breaches int
 	}{
 		{name: "none"},
 		{name: "all that report_rate allows", burst: reportRate, most: reportRate},
 		{name: "one too many", burst: reportRate + 1, most: reportRate + 1, breaches: 1},
-		{name: "too many in a window across two seconds", burst: 15, next: 6, most: 21, breaches: 1},
+		{name: "too many in the second from 900 ms to 1900 ms", burst: 15, next: 6, most: 21, breaches: 1},
 	} {
 		var p pollLog
 		for i := range c.next { // the order of the log does not matter
@@ -249,7 +249,7 @@ func TestPolledWord_IsWhatTheGatewayReports(t *testing.T) {
 	}
 }
 
-// The sandbox must accept the settings with which chaos makes it report deliveries.
+// chaos sets how the gateways of the sandbox report deliveries. The sandbox must accept these settings.
 func TestReportGateways_TheSandboxAcceptsTheSettings(t *testing.T) {
 	t.Parallel()
 	for _, quick := range []bool{false, true} {

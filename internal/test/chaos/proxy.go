@@ -126,7 +126,7 @@ func (p *proxy) end(x *pair) {
 	}
 	x.closed = true
 	delete(p.pairs, x)
-	_, _ = x.client.Close(), x.server.Close() // an error changes nothing, because a connection may be closed already
+	_, _ = x.client.Close(), x.server.Close() // errors are ignored, because a connection may be closed already
 	p.changed.Broadcast()
 }
 

@@ -46,7 +46,8 @@ func TestDesiredWorkers_FollowRateAndHoldNotBacklog(t *testing.T) {
 		f.spawn("--listen", address)
 	}
 	const backlog = `tuma_backlog_messages{account="kobo-main",class="marketing"}`
-	// The function "desired" returns the number and the backlog, if all processes export the same values.
+	// The function "desired" returns the number of desired workers and the backlog. Both are 0 while the two
+	// processes export different numbers of desired workers, or do not count two workers yet.
 	desired := func() (n, waiting float64) {
 		first, second := f.metrics(workers[0]), f.metrics(workers[1])
 		if n = first["tuma_workers_desired"]; n != second["tuma_workers_desired"] || first["tuma_workers"] != 2 {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// module writes a module with one test file and changes the working directory to it.
+// The function "module" writes a Go module with one test file and changes the working directory to it.
 func module(t *testing.T, test string) {
 	t.Helper()
 	dir := t.TempDir()

@@ -11,7 +11,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/simulator"
 )
 
-// request is a request of the current API, with the fields that the vendor's clients send.
+// The type "request" is a request of the current API, with the fields that the vendor's clients send.
 type request struct {
 	Action           string `json:"action"`
 	To               string `json:"to"`

@@ -21,7 +21,7 @@ import (
 
 var vendors = map[string]simulator.NewVendor{"kobo": kobosim.New}
 
-// start starts a server for the simulator. It returns the server and its address.
+// The function "start" starts a server for the simulator. It returns the server and its address.
 func start(t testing.TB, o simulator.Options) (*simulator.Server, string) {
 	t.Helper()
 	return simulatortest.Start(t, o, vendors)

@@ -17,7 +17,7 @@ import (
 	"github.com/tuma-sms/tuma/providers/textconnect/textconnectsim"
 )
 
-// start starts a server for the simulator. It returns the server and its address.
+// The function "start" starts a server for the simulator. It returns the server and its address.
 func start(t testing.TB, o simulator.Options) (*simulator.Server, string) {
 	t.Helper()
 	return simulatortest.Start(t, o, map[string]simulator.NewVendor{"textconnect": textconnectsim.New})
