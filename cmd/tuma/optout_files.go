@@ -51,7 +51,7 @@ random. Memory use does not grow with the list.`,
 		RunE: a.verb(func(ctx context.Context, _ []string) error {
 			return a.withBackend(ctx, func(b *backend) error {
 				if counts && origin != "" {
-					return misuse("--count counts whole lists: leave out --origin, or count the printed lines")
+					return misuse("--count counts whole lists, not the entries of one origin: leave out --origin, or count the printed lines")
 				}
 				if counts {
 					return a.optOutCounts(ctx, b, asJSON)

@@ -71,7 +71,7 @@ func forecastTotals(f producer.Forecast) console.Table {
 		case reason == "invalid_number":
 			detail = console.Tally(f.Invalid)
 		case reason == "duplicate" && f.OtherText > 0:
-			detail = console.FormatInt(f.OtherText) + " with another text; to send them too: --duplicates each"
+			detail = console.FormatInt(f.OtherText) + " have another text; --duplicates each also sends these texts"
 		}
 		g.Add("  "+reason, console.FormatInt(f.Reasons[reason]), detail)
 	}

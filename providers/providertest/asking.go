@@ -21,8 +21,8 @@ var readChecks = []check{
 	{"a read with an invalid answer", nonsenseAnswers},
 	{"a list that is not in the gateway's form is an error", otherShapes},
 	{"a read with an ended context", lateQuestions},
-	{"a background send without an answer", backgroundSend},
-	{"an action without an answer", actions},
+	{"a background send that the gateway does not answer", backgroundSend},
+	{"an action that the gateway does not answer", actions},
 }
 
 func withWrongPassword(x *exam) func(*providers.Settings) {
