@@ -17,8 +17,8 @@ type waits struct {
 
 	mu      sync.Mutex
 	waiters map[*waiter]struct{}
-	// stop ends the reading goroutine. The channel "stopped" is closed when this goroutine has ended. Both
-	// are nil while no such goroutine runs.
+	// The function "stop" ends the reading goroutine. The channel "stopped" is closed when this goroutine has
+	// ended. The two fields are nil while no such goroutine runs.
 	stop    context.CancelFunc
 	stopped chan struct{}
 }

@@ -143,8 +143,8 @@ type Inbound struct {
 	From, To string
 	// Text is the message body.
 	Text string
-	// LinkID connects a reply to this message in an on-demand service. It is empty if the message does not
-	// belong to such a service.
+	// LinkID is set if the message belongs to an on-demand service. A reply to this message must carry the
+	// same LinkID. It is empty for all other messages.
 	LinkID string
 	// At is the time at which the gateway received the message. It is zero if the gateway gives no
 	// readable time.
@@ -251,7 +251,7 @@ type Batch struct {
 	Body string
 	// Flash requests a class-0 message. Gateways without Info.Flash ignore this field.
 	Flash bool
-	// To lists the recipients, each once.
+	// To has the recipients, each once.
 	To []sms.MSISDN
 	// CallbackURL is the URL to which the gateway posts the delivery reports of the call. It is empty if
 	// the call names no URL. It contains a secret. Gateways without Info.NamesCallback ignore this field.

@@ -55,8 +55,8 @@ func ParseRate(s string) (Rate, error) {
 	return r, nil
 }
 
-// String returns the rate in a form that ParseRate parses to the same rate. The form is "0", a
-// number a second, or a number a minute if that text is shorter.
+// String returns the rate in a form that ParseRate parses to the same rate. Unlimited is "0". Any
+// other rate is "N/s", or the equal rate "N/m" if this is a shorter text.
 func (r Rate) String() string {
 	if r == Unlimited {
 		return "0"

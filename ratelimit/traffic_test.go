@@ -58,8 +58,8 @@ func checkBothKinds(open opener) error {
 		if err := errors.Join(checkAnySecond(turns, a.rate, a.burst), checkUsed(turns, a.rate, end)); err != nil {
 			return fmt.Errorf("bulk calls of %d tokens: %w", n, err)
 		}
-		// Transactional calls must get at least 80 % of their share of a minute. Bulk turns that
-		// were reserved before may take the rest.
+		// Transactional calls have a share of the rate. They must get at least 80 % of this share.
+		// Bulk turns that were reserved earlier may take the other 20 %.
 		if least := 0.8 * share * float64(a.rate) * 60; float64(otp.granted) < least {
 			return fmt.Errorf("beside bulk calls of %d tokens, %d transactional calls were granted in a minute; want at least %v", n, otp.granted, least)
 		}

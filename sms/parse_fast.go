@@ -57,8 +57,8 @@ const maxFastInput = 32
 // precedes the digits.
 func fastKenyaOrNigeria(value uint64, count int, plus bool, country string) (MSISDN, bool) {
 	// The variable "bare" is true if 254 or 234 at the beginning is certainly a calling code.
-	// With another default country these digits may begin a national number, unless plus is
-	// true.
+	// If the default country is set, and is neither Kenya nor Nigeria, these digits may begin
+	// a national number. A plus sign excludes that.
 	bare := plus || country == "" || country == kenya || country == nigeria
 	switch {
 	case value/1e9 == kenyaCode && (count == 12 && bare || count == 14 && !plus):

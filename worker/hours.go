@@ -55,7 +55,7 @@ func (w *Worker) checkSendingHours() error {
 		}
 	}
 	if n := max(1, len(accounts)) * (1 + len(w.cfg.Windows)); n > campaign.MaxStreams {
-		mistakes = append(mistakes, fmt.Errorf("%d accounts in routes and sending hours of %d countries make %d streams, but a campaign can have %d: remove accounts or sending hours", len(accounts), len(w.cfg.Windows), n, campaign.MaxStreams))
+		mistakes = append(mistakes, fmt.Errorf("%d accounts in the routes and %d countries with sending hours make %d streams, but a campaign can have at most %d: remove accounts or sending hours", len(accounts), len(w.cfg.Windows), n, campaign.MaxStreams))
 	}
 	return errors.Join(mistakes...)
 }

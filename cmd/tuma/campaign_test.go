@@ -89,7 +89,7 @@ func TestResults_OfASentCampaign(t *testing.T) {
 	var got []string
 	for _, row := range rows[1:] {
 		if row[2] == "skipped" {
-			row[1] = "" // the numbers of skipped rows are not compared
+			row[1] = "" // the test does not compare the phone number of a skipped row
 		}
 		got = append(got, strings.Join([]string{row[0], row[1], row[2], row[3], row[12]}, "|"))
 	}

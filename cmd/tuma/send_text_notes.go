@@ -33,7 +33,7 @@ func textNotes(c producer.Campaign) []string {
 	}
 	if c.Transliterate && why.Transliterated > 0 {
 		_, changed := sms.Transliterate(c.Body)
-		return []string{fmt.Sprintf("transliterated %s: %s in GSM-7 instead of %d in UCS-2",
+		return []string{fmt.Sprintf("transliterated %s: the message has %s in GSM-7 instead of %d in UCS-2",
 			console.Plural(changed, "character"), console.Plural(why.Transliterated, "segment"), why.Segments)}
 	}
 	if !c.Transliterate && !why.Few() {

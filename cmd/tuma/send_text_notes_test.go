@@ -21,7 +21,7 @@ func TestTextNotes_ExplainSegments(t *testing.T) {
 		{"GSM-7", "It's " + x, false, ""},
 		{"GSM-7 to transliterate", "It's " + x, true, ""},
 		{"a quote", "It’s " + x, false, quote + "; with --transliterate the number of segments is 1"},
-		{"a quote transliterated", "It’s " + x, true, "transliterated 1 character: 1 segment in GSM-7 instead of 2 in UCS-2"},
+		{"a quote transliterated", "It’s " + x, true, "transliterated 1 character: the message has 1 segment in GSM-7 instead of 2 in UCS-2"},
 		{"a quote that costs nothing", "It’s", false, ""},
 		{"an emoji", x + "😀", false, "a message takes 2 segments, UCS-2 because of " + emoji + "81; without this character the number of segments is 1"},
 		{"a quote and an emoji", "It’s " + x + "😀", false, quote + ", and 1 more; without these characters the number of segments is 1"},

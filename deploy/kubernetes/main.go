@@ -30,7 +30,7 @@ func main() {
 	programs := flag.String("programs", "", "`folder` of the programs of Kubernetes")
 	built := flag.String("image", "../dist/image", "`folder` of the image")
 	deploy := flag.String("deploy", ".", "`folder` with the chart and the manifests")
-	scaler := flag.String("keda", "", "`folder` of the programs of KEDA; without it, the command scales the workers itself")
+	scaler := flag.String("keda", "", "`folder` of the programs of KEDA; without this flag, the command scales the workers itself")
 	keep := flag.Bool("keep", false, "keep the folder with logs and data also after a success")
 	flag.Parse()
 	if err := run(ctx, *programs, *built, *deploy, *scaler, *keep); err != nil {
@@ -87,17 +87,17 @@ func steps(ctx context.Context, m *machine, built, deploy, scaler string, begun 
 	}{
 		{"images", func(ctx context.Context) (err error) { archives, err = m.images(ctx, built, tags); return err }},
 		{"network", m.network},
-		{"Redis and the simulated gateway", func(ctx context.Context) (err error) { l, err = newLoad(ctx, m, built, scaler); return err }},
+		{"start Redis and the simulated gateway", func(ctx context.Context) (err error) { l, err = newLoad(ctx, m, built, scaler); return err }},
 		{"control plane", m.controlPlane},
 		{"manifests", func(ctx context.Context) error { return m.manifests(ctx, deploy) }},
 		{"first node", func(ctx context.Context) error { return m.addNode(ctx, 0, archives) }},
 		{"second node", func(ctx context.Context) error { return m.addNode(ctx, 1, archives) }},
-		{"KEDA, if its programs are given", func(ctx context.Context) error { return l.startKEDA(ctx) }},
+		{"start KEDA, if its programs are given", func(ctx context.Context) error { return l.startKEDA(ctx) }},
 		{"install", func(ctx context.Context) error { return l.install(ctx) }},
 		{"three rollouts under load", func(ctx context.Context) error { return l.rollouts(ctx) }},
 		{"scale 1, 6, 2 by tuma_workers_desired", func(ctx context.Context) error { return l.scale(ctx) }},
 		{"drain a node, kill a worker", func(ctx context.Context) error { return l.disrupt(ctx) }},
-		{"no secrets in the printed output", func(ctx context.Context) error { return l.secrets(ctx) }},
+		{"search the printed output for secrets", func(ctx context.Context) error { return l.secrets(ctx) }},
 		{"remove", func(ctx context.Context) error { return l.remove(ctx) }},
 		{"counts", func(ctx context.Context) error { return l.check(ctx) }},
 	} {

@@ -225,7 +225,8 @@ func inspectPod(o object, say func(object, string, ...any), needs func(object, s
 	}
 }
 
-// inspectQuantities checks the quantities of a container. Each container must ask for CPU and memory, and have a limit of memory.
+// inspectQuantities checks the quantities of a container. Each container must request CPU and memory, and must have
+// a memory limit.
 func inspectQuantities(o, c object, say func(object, string, ...any)) {
 	for _, path := range [][]string{{"requests", "cpu"}, {"requests", "memory"}, {"limits", "memory"}} {
 		text := fmt.Sprint(c.at(append([]string{"resources"}, path...)...))

@@ -44,11 +44,11 @@ const (
 	maxSenders = 10_000
 )
 
-// Proven returns the recipients that can be added to a suppression list now. key names the account and
-// the sender ID. accepted is true if the account has accepted a recipient. found lists the recipients
-// that the account calls blacklisted. If a recipient cannot be added now, Proven keeps it for a later
-// call or drops it permanently. The result "pause" is true if the run of blacklisted recipients has
-// become too long. After that, no recipient of this run is ever added.
+// Proven returns the recipients that can be added to a suppression list now. The parameter "key" names
+// the account and the sender ID. The parameter "accepted" is true if the account has accepted a recipient.
+// The parameter "found" has the recipients that the account calls blacklisted. If a recipient cannot be
+// added now, Proven keeps it for a later call or drops it permanently. The result "pause" is true if the
+// run of blacklisted recipients has become too long. After that, no recipient of this run is ever added.
 func (l *Rule) Proven(key string, accepted bool, found []optout.Entry) (proven []optout.Entry, pause bool) {
 	if !accepted && len(found) == 0 {
 		return nil, false

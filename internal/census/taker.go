@@ -33,8 +33,8 @@ type place struct {
 	class   campaign.Class
 }
 
-// The type "waiting" is the backlog of one account and class. The field "since" is when its oldest campaign
-// became due.
+// The type "waiting" is the backlog of one account and class. The field "since" is the
+// earliest time at which a campaign with such a backlog became due.
 type waiting struct {
 	messages int
 	since    time.Time

@@ -61,7 +61,7 @@ func (s *Sender) claim(ctx context.Context, b *batch, g *ledger.Generation, a ad
 		return grant{otherwise: reload}, s.releaseUnused(ctx, b, claim, r, 0, errSuspect)
 	case claim.Result != ledger.ClaimGranted:
 		if err := b.lane().Return(ctx, r.units, time.Until(r.turn)); err != nil {
-			s.Log.WithLevel(warnLevel(err)).Err(err).Str("account", b.acc.Name).Msg("could not return reserved rate")
+			s.Log.WithLevel(warnLevel(err)).Err(err).Str("account", b.acc.Name).Msg("could not give back the reserved rate")
 		}
 		out, err := s.refused(ctx, b, g, req)
 		return grant{otherwise: out}, err
@@ -72,9 +72,9 @@ func (s *Sender) claim(ctx context.Context, b *batch, g *ledger.Generation, a ad
 	return grant{ok: true, submission: submission{claim: claim, gen: g, look: a.look, start: start}, leave: req.leave}, nil
 }
 
-// confirmRedis waits until Redis is confirmed; see redisguard.Guard.Confirm. waited is true if
-// the wait took so long that the caller must check the account and the recipients again before
-// it claims.
+// confirmRedis waits until Redis is confirmed; see redisguard.Guard.Confirm. The result "waited" is
+// true if the wait took so long that the caller must check the account and the recipients again
+// before it claims.
 func (s *Sender) confirmRedis(ctx context.Context) (waited bool, err error) {
 	if _, ok := s.Guard.Confirmed(); ok {
 		return false, nil
@@ -95,14 +95,14 @@ var errSuspect = errors.New("a new connection to redis was made during the claim
 func (s *Sender) releaseUnused(ctx context.Context, b *batch, c *ledger.Claim, r reservation, wait time.Duration, why error) error {
 	ahead := time.Until(r.turn)
 	level, n := zerolog.DebugLevel, 1
-	// A new connection during the claim is usually harmless, because the pool also makes a
-	// connection when it grows. Log a warning only if the claim is released for another reason.
+	// Log errSuspect at debug level, because it is usually harmless: the connection pool also makes a
+	// new connection when it grows. Also use the debug level while Redis is away.
 	if !errors.Is(why, errSuspect) && !outage.Away(why) {
 		level, n = b.acc.unusedClaims.count(time.Now())
 	}
 	s.Log.WithLevel(level).Err(why).Int("claims", n).Str("account", b.acc.Name).Str("campaign", b.id).Msg("claim released, because the claim cannot be relied on")
 	if err := b.lane().Return(ctx, r.units, ahead); err != nil {
-		s.Log.WithLevel(warnLevel(err)).Err(err).Str("account", b.acc.Name).Msg("could not return reserved rate")
+		s.Log.WithLevel(warnLevel(err)).Err(err).Str("account", b.acc.Name).Msg("could not give back the reserved rate")
 	}
 	return s.endings.release(b, c, wait)
 }
@@ -111,7 +111,7 @@ func (s *Sender) releaseUnused(ctx context.Context, b *batch, c *ledger.Claim, r
 // recipients in the first part. This part is a separate call and serves as a small probe.
 func (s *Sender) splitProbe(ctx context.Context, b *batch, c *ledger.Claim, first int, r reservation) error {
 	if err := b.lane().Return(ctx, r.units, time.Until(r.turn)); err != nil {
-		s.Log.WithLevel(warnLevel(err)).Err(err).Str("account", b.acc.Name).Msg("could not return reserved rate")
+		s.Log.WithLevel(warnLevel(err)).Err(err).Str("account", b.acc.Name).Msg("could not give back the reserved rate")
 	}
 	return s.endings.end(b, "split", func(ctx context.Context) (ledger.Settled, error) {
 		out, err := s.Ledger.SplitAfter(ctx, c, first)

@@ -12,7 +12,7 @@ import (
 
 // replayHook is a go-redis hook that repeats a script with the same arguments, as go-redis does
 // when an answer is lost. While it is armed, every script runs twice and the caller gets the second
-// answer. The hook records what the second run changed or answered differently.
+// answer. The hook records a problem if the second run changes the ledger or gives another answer.
 type replayHook struct {
 	armed    bool
 	snapshot func() (string, error)
@@ -70,7 +70,7 @@ func (a *replayHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 			hash = redis.NewScript(hash).Hash()
 		}
 		if hash == reportHash {
-			return nil // the answer to a repeated report is "repeated"
+			return nil // the answers differ: the second run answers "repeated"
 		}
 		if hash == topUpScript.Hash() {
 			return nil // a repeated run of top_up.lua returns no wakes; the header of top_up.lua has the reason

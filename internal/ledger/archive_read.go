@@ -82,8 +82,8 @@ type someOf struct {
 	spec   string
 }
 
-// manyTurns is how many times the method "many" looks for a campaign. A message may be archived or restored between two
-// commands.
+// manyTurns is how often the method "many" tries to find a campaign or message. One try may not be enough, because a
+// message may be archived or restored between two commands.
 const manyTurns = 3
 
 // The method "many" reads fields of several campaigns and messages at once. A message may have its full form or an

@@ -131,9 +131,9 @@ func TestClaim_DoubtfulRequestIsRepeatedUnchanged(t *testing.T) {
 	r.sound("c")
 }
 
-// A worker reads a generation before the generation is narrowed. After the narrowed generation
-// was submitted and its lease has ended, this worker may claim the generation. It must not
-// submit the recipients that it has read.
+// A worker reads a generation before the generation is narrowed. The narrowed generation is submitted,
+// and its lease ends. If the worker then claims the generation with the recipients that it has read,
+// the claim must be refused.
 func TestClaim_OldReadingOfADoubtfulGenerationIsRefused(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

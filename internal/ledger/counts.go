@@ -33,8 +33,8 @@ func accountCounts(names []string, streams int, v []any) []campaign.AccountCount
 		ended := n(1) + n(2) + n(3) + n(4) + n(5)
 		pending, skipped := n(0)-ended, 0
 		if stopped {
-			// The stop skipped the recipients that were not in flight. A stream has no counter of
-			// skipped recipients, so the counts are computed here.
+			// When the campaign was stopped, the recipients that were not in flight were skipped. A
+			// stream has no counter of skipped recipients, so the counts are computed here.
 			pending, skipped = n(6), pending-n(6)
 		}
 		for to, by := range map[*int]int{&c.Total: n(0), &c.Accepted: n(1), &c.Delivered: n(2), &c.Undelivered: n(3), &c.Rejected: n(4),

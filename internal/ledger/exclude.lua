@@ -5,10 +5,10 @@
 --   list     suppression list that the numbers are on
 --   numbers  each with a space after it; or '*' for every number on the list
 -- Returns {'excluded', calls in flight, recipients in flight} | {'over'|'missing'|'newer'}
--- From then on a claim is granted only to callers that have read this entry, or whose recipients it does not name. A
--- finished campaign ('over') does not change: a retry reads the lists itself. A repeated run with the token of the last
--- entry returns the same answer. If one of the last 500 entries has the same list and the same numbers, the script does
--- not write another entry, because gateways repeat an opt-out until they get an answer.
+-- From then on, a caller that has not read this entry gets a claim only if the entry names none of the caller's
+-- recipients. A finished campaign ('over') does not change: a retry reads the lists itself. A repeated run with the
+-- token of the last entry returns the same answer. If one of the last 500 entries has the same list and the same
+-- numbers, the script does not write another entry, because gateways repeat an opt-out until they get an answer.
 local token, list, numbers = unpack(ARGV)
 local bad = unfit()
 if bad then return {bad} end

@@ -11,8 +11,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// canary plans a campaign whose first batch is its canary. The parameter "first" has the sizes of the
-// calls in this batch. A batch of one call follows.
+// The method "canary" plans a campaign whose first batch is its canary. The parameter "first" has the sizes
+// of the calls in this batch. A batch of one call follows.
 func (r *testLedger) canary(id string, spec campaign.Spec, first []int, rest int) {
 	r.Helper()
 	for _, n := range first {
@@ -68,7 +68,7 @@ func TestCanary_OtherBatchesWaitForItsEnd(t *testing.T) {
 	}
 	r.wantClaim("c", "0.1", 0, ClaimCanary)
 
-	// The doubtful call is settled: two of four failed, which is not more than 50 %.
+	// The doubtful call is settled: two of the four messages have failed, which is not more than 50 %.
 	out := r.settle(r.claim("c", "0.0", 1, 0, keyed, long), campaign.SettleAnswer, accepted("m3"))
 	if want := []Wake{{"0.1", 1}}; !cmp.Equal(out.Wakes, want) {
 		t.Errorf("the end of the canary handed out %v, want %v", out.Wakes, want)
@@ -218,7 +218,8 @@ func TestFailureThreshold_PausesARunningCampaign(t *testing.T) {
 		t.Errorf("after the three retried and the three unknown: paused for %+v, want 3 of 6", s.TooManyRejected)
 	}
 
-	// Many good messages in one span do not hide the failures of the next span.
+	// The campaign counts its failures in spans of messages. Many accepted messages in one span do not
+	// hide the failures in the next span.
 	_, err = r.Resume(t.Context(), "c", "me")
 	r.ok(err)
 	if got := end(5, repeat(9, accepted("m"))...); got != nil {

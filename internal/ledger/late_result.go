@@ -25,7 +25,7 @@ type lateResult struct {
 }
 
 // applyElsewhere applies the accepted records of a settle to the batches that have the recipients
-// now. It starts at the batches named in origins.
+// now. It starts at the batches that the parameter "origins" names.
 func (l *Ledger) applyElsewhere(ctx context.Context, c *Claim, records []campaign.Record, segments int, origins []string) (*lateResult, error) {
 	g := c.gen
 	w := &lateResult{claim: c, origin: c.batch + "." + generationName(g.Call, g.Number), uuid: shortUUID(c.IdempotencyKey), records: map[int]campaign.Record{}, segments: segments}

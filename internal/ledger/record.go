@@ -16,8 +16,9 @@ import (
 // planning (narrow.lua). It is read as Skipped.
 const optedStatus = byte(8)
 
-// movedStatus replaces the stored status of a recipient that has moved to another batch. It has the
-// number of Skipped. A recipient of a batch is never stored as Skipped, so the number is unambiguous.
+// movedStatus replaces the stored status of a recipient that has moved to another batch. Both
+// statuses, moved and Skipped, have the same number. This is unambiguous, because a batch never stores
+// the status Skipped.
 const movedStatus = byte(campaign.Skipped)
 
 const (
@@ -28,7 +29,7 @@ const (
 	tagCost     = 5
 	tagCurrency = 6
 	tagAgain    = 8  // if a recipient's message went out twice, the record of the second message follows
-	tagBefore   = 9  // the next bytes are the unknown record that a pending recipient had before a retry or a resend
+	tagBefore   = 9  // if a pending recipient was unknown before a retry or a resend, its earlier record follows
 	tagATXID    = 10 // message id "ATXid_" and 32 lower-case hex digits, as 16 bytes
 
 	maxDetail = 250

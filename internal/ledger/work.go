@@ -29,7 +29,7 @@ type Work struct {
 	// Bad has the unreadable records. A generation that needs one of these records is not in Open.
 	Bad  []*Unreadable
 	from []string
-	// names are the names of the generations that may be open.
+	// The field "names" has the names of the generations that may be open.
 	names []string
 }
 

@@ -47,9 +47,9 @@ func Account(c campaign.Card, spec campaign.Spec, recipients, slots int) campaig
 	if !spec.Personalized() {
 		return a
 	}
-	// A call of a personalized campaign may have only one recipient. So BatchSize alone would allow
-	// too many calls in a batch, and the field "Calls" limits them.
 	a.MaxChars, a.MaxSegments = c.Info.MaxChars, c.Info.MaxSegments
+	// A call of a personalized campaign may have only one recipient. So BatchSize alone would allow
+	// too many calls in a batch. The field "Calls" limits the number of calls.
 	a.Calls = callsPerBatch(recipients, 1, slots)
 	if c.Unit == campaign.UnitRequests && c.Rate > 0 {
 		a.Calls = int(min(float64(a.Calls), max(1, c.Rate*60)))

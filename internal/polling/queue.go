@@ -1,6 +1,6 @@
 // Package polling requests delivery reports from gateways that do not post them. The worker adds each accepted call to
-// a queue in Redis. Every `tuma serve` takes due calls from the queue, one process at a time for each call, and
-// requests the reports of their messages from the gateway. All processes share one budget of requests.
+// a queue in Redis. Every process `tuma serve` takes due calls from the queue, and requests the reports of their
+// messages from the gateway. Only one process at a time has the lease of a call. All processes share one budget of requests.
 package polling
 
 import (
@@ -84,8 +84,7 @@ func (c Call) state(token string) string {
 func (c Call) next(schedule []time.Duration, now time.Time, wait time.Duration) Call {
 	c.Position, c.Due = 0, time.Time{}
 	for c.Step++; c.Step < len(schedule); c.Step++ {
-		// If the requests are late, the time of the next step may be over already. Skip this step, because
-		// the latest request was sent after that time.
+		// Skip a step whose time is over already. The last request was late, and was sent after this time.
 		if at := c.At.Add(schedule[c.Step]); at.After(now) {
 			if schedule[c.Step] <= wait {
 				c.Due = at

@@ -56,9 +56,9 @@ func NewGate(rdb redis.UniversalClient, every time.Duration, queues []string) *G
 // Client returns the Redis client to give to asynq's servers.
 func (g *Gate) Client() redis.UniversalClient { return gatedClient{g.rdb, g} }
 
-// The method "skips" reports whether the gate answers a try of this queue without Redis. It does so
-// if a server or the last check has just found this queue empty. If the gate cannot check the
-// queues, the try goes to Redis.
+// The method "skips" reports whether the gate itself answers a try of this queue. Then the try does
+// not go to Redis. The result is true if a server, or the last check, has just found this queue empty.
+// A check that fails counts as a check that has found a task.
 func (g *Gate) skips(ctx context.Context, queue string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

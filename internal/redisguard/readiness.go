@@ -21,7 +21,7 @@ type Readiness struct {
 	mu       sync.Mutex
 	inFlight *attempt  // the running attempt, or nil
 	failure  error     // the error of the last attempt
-	since    time.Time // when the current failure was first seen; zero if no failure continues
+	since    time.Time // when the current failure was first seen; zero if Redis does not fail now
 	backAt   time.Time // when the last failure ended; zero if there was no failure
 	runID    string    // run_id of the Redis that last accepted a write; empty if not known
 }

@@ -56,8 +56,8 @@ type request[K comparable] struct {
 	done     chan struct{}
 }
 
-// NewBatcher returns a Batcher for a script. The function "keys" returns the keys of a run, and the
-// function "args" its shared arguments.
+// NewBatcher returns a Batcher for a script. The function "keys" returns the keys of a run. The
+// function "args" returns the arguments that all requests of the run share.
 func NewBatcher[K comparable](r *Runner, s *Script, keys func(K) []string, args func(K) []any) *Batcher[K] {
 	return &Batcher[K]{runner: r, script: s, keys: keys, args: args}
 }

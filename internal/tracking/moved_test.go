@@ -112,7 +112,7 @@ func TestApply_ReplacedCampaignsDoNotMix(t *testing.T) {
 	err = r.index.Enter(ctx, testLogin, []note{noteOf(lost)}, time.Hour)
 	r.ok(err)
 	old := []Report{r.report("old", 1, true), r.report("old", 2, false)}
-	if got := r.apply(old...); got != "parked parked" { // apply also loads the batch of the old campaign into the cache
+	if got := r.apply(old...); got != "parked parked" { // r.apply also loads the batch of the old campaign into the cache
 		t.Errorf("before the cancel: got %s", got)
 	}
 	_, err = r.ledger.Cancel(ctx, "c", "test")
@@ -128,7 +128,7 @@ func TestApply_ReplacedCampaignsDoNotMix(t *testing.T) {
 	records := c.accepted("c")
 	records[0] = campaign.Record{Status: campaign.Unknown, Reason: "no_answer"}
 	r.settle(c, records)
-	// End the attempt, so that no report proves the unknown message by the recipient's number.
+	// End the attempt, so that no report settles the unknown message by the number of its recipient.
 	r.ok(r.attempts.End(ctx, testLogin, c.claim.Attempt()))
 	r.lookNow()
 	if got := r.statuses("c"); got != "unknown:no_answer accepted accepted" {

@@ -102,7 +102,7 @@ func (r *rig) newService() *Service {
 	return s
 }
 
-// start sets the cursor of an endpoint to the present.
+// The method "start" sets the cursor of an endpoint to the present.
 func (r *rig) start(name string) {
 	r.Helper()
 	if _, err := r.service.start(r.Context(), name); err != nil {
@@ -117,13 +117,13 @@ func (r *rig) move(d time.Duration) {
 	r.at = r.at.Add(d)
 }
 
-// progress writes the nth progress of a campaign to the event stream.
+// The method "progress" writes the event CampaignProgress of a campaign with n pending recipients.
 func (r *rig) progress(campaign string, n int) {
 	r.Helper()
 	r.add(events.Event{Kind: events.CampaignProgress, Campaign: campaign, State: "sending", Counts: &events.Counts{Total: 1000, Pending: n}})
 }
 
-// change writes the nth change of a campaign to the event stream.
+// The method "change" writes the event CampaignState of a campaign with n pending recipients.
 func (r *rig) change(campaign string, n int) {
 	r.Helper()
 	r.add(events.Event{Kind: events.CampaignState, Campaign: campaign, State: "sending", Counts: &events.Counts{Total: 1000, Pending: n}})

@@ -15,8 +15,8 @@ type Cell struct {
 	kind   string // the attribute t, e.g. "s" for a shared string
 	style  int    // the index of the cell style
 	raw    []byte // the content, or the number of a shared string
-	// formula is true if the cell has a formula. computed is true if the cell also has an element
-	// for the result of the formula.
+	// The field "formula" is true if the cell has a formula. The field "computed" is true if the cell
+	// also has an element for the result of the formula.
 	formula, computed bool
 }
 
@@ -199,7 +199,8 @@ func (t *xmlScanner) nextRow(r *Row, want func(column int) bool) error {
 	}
 }
 
-// addText adds text to a cell if the cell is wanted, and sets r.Filled.
+// addText adds text to a cell if the cell is wanted or refers to a shared string. If any cell, wanted or not,
+// gets text that is not blank, addText sets r.Filled. For a shared string, endCell does this.
 func (t *xmlScanner) addText(r *Row, c *Cell, text []byte, want func(column int) bool) error {
 	r.Filled = r.Filled || c.kind != "s" && len(bytes.TrimSpace(text)) > 0
 	if c.kind != "s" && !want(c.Column) {
@@ -212,7 +213,8 @@ func (t *xmlScanner) addText(r *Row, c *Cell, text []byte, want func(column int)
 	return nil
 }
 
-// endCell adds a cell to its row if the function want() returns true for the cell's column, and sets r.Filled.
+// endCell adds a cell to its row if the function want() returns true for the cell's column. If any cell, wanted
+// or not, has a shared string that is not blank, endCell sets r.Filled.
 func (t *xmlScanner) endCell(r *Row, c *Cell, want func(column int) bool) error {
 	if c.kind == "s" && !c.formula && !r.Filled {
 		text, err := t.b.text(c, false)
@@ -279,7 +281,7 @@ func (t *xmlScanner) startCell(r *Row, e xml.StartElement, last int) (Cell, erro
 // maxHidden is the maximum number of ranges of hidden columns that are kept.
 const maxHidden = 1000
 
-// hideColumns records a range of columns if the sheet does not show it.
+// hideColumns records a range of columns if the sheet does not show these columns.
 func (b *Book) hideColumns(e xml.StartElement) {
 	hidden, _ := strconv.ParseBool(attribute(e, "hidden")) // false if the attribute is missing
 	first, err := strconv.Atoi(attribute(e, "min"))

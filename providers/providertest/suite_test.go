@@ -146,7 +146,7 @@ var (
 	}
 	byStatus   = []string{"every status other than success", "every status with the body of an accepted call"}
 	byNonsense = []string{
-		"every success status without an answer", "replies without a result", "replies of ten megabytes", "a reply that repeats the request",
+		"every status 2xx with a body that has no result", "replies without a result", "replies of ten megabytes", "a reply that repeats the request",
 		"a reply cut anywhere", "a refusal cut anywhere", "a reply for other recipients", "the sandbox breaks its replies", "fifty calls at once to a gateway that fails at random",
 	}
 )
@@ -191,7 +191,7 @@ var wrongSends = map[string]struct {
 	send sendFunc
 	by   []string
 }{
-	"it retries": {retrying, slices.Concat(bySilence, byStatus, []string{"every success status without an answer", "the sandbox breaks its replies", "redirects are not followed"})},
+	"it retries": {retrying, slices.Concat(bySilence, byStatus, []string{"every status 2xx with a body that has no result", "the sandbox breaks its replies", "redirects are not followed"})},
 	"5xx is Retryable": {sendWithChangedError(func(e *providers.Error) {
 		if e.Cause == providers.CauseGateway && e.Outcome == providers.Unknown {
 			e.Outcome, e.Scope = providers.Retryable, providers.Account

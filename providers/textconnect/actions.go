@@ -82,7 +82,7 @@ func actions() []providers.Action {
 			Do:      stored(func(name string) providers.StoredBatch { return providers.StoredBatch{Group: name} }, "GroupName").do("SendGroup"),
 		},
 		{
-			Name: "GetBGMessages", Does: "list the messages of a send to a list or group",
+			Name: "GetBGMessages", Does: "show the messages of a background send to a list or group",
 			Needs: []string{"BGSendID"}, Reads: true, Do: backgroundMessages.do("GetBGMessages"),
 		},
 	}

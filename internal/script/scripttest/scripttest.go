@@ -117,7 +117,7 @@ func (s signature) check(t *testing.T, structs []any, shared map[string]bool) {
 		want := fieldNames(x)
 		got := strings.FieldsFunc(strings.ToLower(s.named[i][1]), func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 		if !slices.Equal(got, want) {
-			t.Errorf("%s.lua names its arguments\n%v; the fields of %T are\n%v", s.script, got, x, want)
+			t.Errorf("%s.lua names its arguments\n%v; want the fields of %T:\n%v", s.script, got, x, want)
 		}
 		if len(header) < len(want) || !slices.Equal(header[:len(want)], want) {
 			t.Errorf("the comment of %s.lua describes the arguments\n%v; want\n%v", s.script, header, want)

@@ -131,9 +131,9 @@ func (a *API) take(ctx context.Context, key keys.Key, id string, n int) (taken i
 	return 0, nil
 }
 
-// giveBack subtracts messages from the count of a key if the request has certainly not enqueued them: it repeated an
-// earlier request, or was refused. After any other error the messages may be enqueued, so they stay counted. If they
-// are enqueued and the caller repeats the request, the repeated request does not count.
+// giveBack subtracts messages from the count of a key if the request has certainly not enqueued them: the request
+// repeated an earlier request, or was refused. After any other error the messages may be enqueued, so they stay
+// counted. If they are enqueued and the caller repeats the request, the repeated request does not count.
 func (a *API) giveBack(ctx context.Context, key keys.Key, taken int, again bool, err error) {
 	refused := errors.Is(err, producer.ErrInvalid) || errors.Is(err, producer.ErrConflict) || errors.Is(err, producer.ErrFull)
 	if !again && !refused {

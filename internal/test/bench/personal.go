@@ -75,8 +75,8 @@ func personalRole(ctx context.Context, args []string) error {
 // personalRound has the figures of one run of the bare loop and of one run of Tuma.
 type personalRound struct {
 	bare, tuma figures
-	// sent is how many commands Tuma's processes sent to Redis. ran is how many commands Redis ran,
-	// including commands inside scripts.
+	// The field "sent" is the number of commands that Tuma's processes sent to Redis. The field "ran" is the
+	// number of commands that Redis ran, including commands inside scripts.
 	sent, ran int64
 }
 
@@ -156,7 +156,7 @@ func commandsRun(ctx context.Context, rdb *redis.Client) (n int64, err error) {
 	}
 	for name, v := range m["Commandstats"] {
 		if name == "cmdstat_info" {
-			continue // INFO, which the bench itself sends
+			continue // do not count INFO, because only the bench sends it
 		}
 		calls, _, _ := strings.Cut(strings.TrimPrefix(v, "calls="), ",")
 		k, err := strconv.ParseInt(calls, 10, 64)

@@ -37,7 +37,7 @@ type apiClient struct {
 	answers, repeated atomic.Int64 // the number of 2xx answers, and the number of repeated requests
 }
 
-// apiReceipt is the part of an answer that is the same for each client of a campaign or message.
+// apiReceipt is the part of an answer that is the same for all clients that post one campaign or message.
 type apiReceipt struct {
 	ID      string    `json:"id"`
 	Created time.Time `json:"created_at"`

@@ -21,10 +21,10 @@ import (
 const serveProcesses = 2
 
 // callbackSecret is the callback_secret of every account with callbacks.
-const callbackSecret = "chaos-callback-secret" // it opens doors on loopback only
+const callbackSecret = "chaos-callback-secret" // doors with this secret exist only on loopback
 
-// posted is the gateway that posts delivery reports. polled has the gateways that `tuma serve` polls for delivery
-// reports. forwards has the gateways that forward incoming messages.
+// The variable "posted" is the gateway that posts delivery reports. The variable "polled" has the gateways that
+// `tuma serve` polls for delivery reports. The variable "forwards" has the gateways that forward incoming messages.
 var (
 	posted   = "africastalking"
 	polled   = []string{"kobo", "textconnect"}

@@ -44,8 +44,8 @@ func codes(cell string) (out []string) {
 	return out
 }
 
-// readSchemaTables returns the rows of each table of the page that follows a marker. A marker is the
-// line "<!-- checked: TEXT -->". The result "tables" maps each TEXT to its rows. The result "names"
+// readSchemaTables returns the rows of those tables on the page that have a marker. A marker is the
+// line "<!-- checked: TEXT -->" before the table. The result "tables" maps each TEXT to its rows. The result "names"
 // has the TEXTs in the order of the page.
 func readSchemaTables(page string) (tables map[string][][]string, names []string) {
 	tables = map[string][][]string{}

@@ -77,7 +77,7 @@ func newUpgrade(t *testing.T, old string) *upgrade {
 	return x
 }
 
-// After a call of the method "with", processes and commands use the old or the new tuma.
+// The method "with" selects the old or the new tuma for the processes and commands that x starts after this call.
 func (x *upgrade) with(old bool) *upgrade {
 	x.program = ""
 	if old {

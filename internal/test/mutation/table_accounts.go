@@ -6,8 +6,8 @@ const (
 	enqueueGo   = "producer/enqueue.go"
 )
 
-// accountMutants break the settings that all workers share, enqueueing without a running worker,
-// and the use of an account's slots.
+// accountMutants break the code for three things: the settings that all workers share, the enqueueing
+// without a running worker, and the use of an account's slots.
 var accountMutants = []mutant{
 	{"the card of a worker that started earlier replaces the card in force", one(cardLua, "local changed = mine >= current and (old[1]", "local changed = (old[1]"),
 		tests("internal/accounts", "TestPublishAll_TheLastStartDecides")},

@@ -2,7 +2,7 @@ package main
 
 const refusalLua = "internal/accounts/refusal.lua"
 
-// refusalMutants break the limit on recipients that are rejected at an account that accepts nothing.
+// refusalMutants break the limit on rejected recipients. The limit applies to an account that accepts nothing.
 var refusalMutants = []mutant{
 	{"refusal.lua grants every refused recipient", one(refusalLua, "granted = math.max(0, math.min(n, tonumber(most) - count))", "granted = n"),
 		tests("internal/accounts", "TestRefusal_ConcurrentCallsShareOneLimit")},
