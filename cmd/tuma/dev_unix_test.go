@@ -193,7 +193,7 @@ func TestDev_BuiltInRedis(t *testing.T) {
 	r := newDevRigWithPath(t, t.TempDir())
 	r.write("customers.csv", devList)
 	d := r.startReady("--country", "NG")
-	if out := d.out.String(); !strings.Contains(strings.Join(strings.Fields(out), " "), "built-in (no redis-server on PATH); campaigns are lost when tuma dev ends") ||
+	if out := d.out.String(); !strings.Contains(strings.Join(strings.Fields(out), " "), "the built-in Redis (no redis-server on PATH); campaigns are lost when tuma dev ends") ||
 		strings.Contains(out, "cannot read") {
 		t.Errorf("want a line about the built-in Redis and no warning, got\n%s", out)
 	}

@@ -84,7 +84,7 @@ func (f *forgetCommand) run(ctx context.Context, text string) error {
 			return misuse("%s", explainNumber(text, err))
 		}
 		if !f.yes && !f.options.DryRun && asksUser(f.app) {
-			sure, err := f.ask(ctx, "remove "+number.String()+" from all campaigns that have ended? this cannot be undone")
+			sure, err := f.ask(ctx, "number "+number.String()+": remove this number from all campaigns that have ended? the removal cannot be undone")
 			if err != nil || !sure {
 				return errors.Join(errors.New("nothing was changed"), err)
 			}

@@ -27,7 +27,7 @@ func (e *environment) greet() error {
 	if e.redis.Binary != "" {
 		line("redis", fmt.Sprintf("%s, %s; campaigns stay in %s", e.redis.Address, e.redis.Binary, short(e.Data)))
 	} else {
-		line("redis", fmt.Sprintf("%s, built-in (%s); campaigns are lost when tuma dev ends", e.redis.Address, e.redis.Why))
+		line("redis", fmt.Sprintf("%s, the built-in Redis (%s); campaigns are lost when tuma dev ends", e.redis.Address, e.redis.Why))
 	}
 	line("sandbox", "http://"+e.address)
 	names := cfg.AccountNames()
