@@ -16,7 +16,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Check looks for the same mistakes in the fields of the campaign as Enqueue, but needs no
+// Check finds the same mistakes as Enqueue in the fields of a campaign, but it needs no
 // recipients. Its error is an ErrInvalid that lists all mistakes, with an ErrUnknownAccount for
 // each account that no worker has published. Check reads Redis and changes nothing.
 func (c *Client) Check(ctx context.Context, campaign Campaign) error {

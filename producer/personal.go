@@ -21,13 +21,13 @@ const (
 	OnMissingDefault = "default"
 )
 
-// Error returns a text that names the recipients and the fields, and how to correct the list.
+// Error returns a text that names the recipients and the fields, and describes how to correct the list.
 func (e *MissingError) Error() string {
 	problem := fmt.Sprintf("recipient %d: the field %s is blank: fill it in, or give it a default", e.Recipient, e.Field)
 	if len(e.Fields) > 1 || len(e.Fields) == 1 && e.Fields[0].Count > 1 {
 		problem = "blank values: " + e.Summary("recipients") + ": fill them in, or give the fields a default"
 	}
-	return fmt.Sprintf("%s as in {{%s|there}}, or set OnMissing to skip such recipients or to leave the field empty", problem, e.Field)
+	return fmt.Sprintf("%s as in {{%s|there}}, or use OnMissing: it can skip recipients without a value, or leave the field empty", problem, e.Field)
 }
 
 // Summary lists the merge fields. For each field it gives the number of recipients without a value,

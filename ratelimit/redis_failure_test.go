@@ -91,7 +91,7 @@ func TestRedis_LostAnswers(t *testing.T) {
 		return n
 	}
 	through := s.Client(func(o *redis.Options) { o.Addr = p.Addr() })
-	// At a rate of 1/m, almost no tokens are added while the test runs.
+	// At a rate of one token a minute, almost no tokens are added while the test runs.
 	l := newRedis(t, through, "{acct}:rate", 1.0/60, 100)
 	if _, _, err := l.Reserve(t.Context(), 50, long); err != nil {
 		t.Fatal(err)

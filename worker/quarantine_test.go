@@ -133,8 +133,8 @@ func cut(s string) string { return s[:len(s)-1] }
 // The method "damage" waits until the paused campaign "c" is planned, makes a record unreadable, and resumes "c".
 func (r *testTuma) damage(d damage) {
 	r.t.Helper()
-	// A worker that has loaded the batch before the test damages the record can still send that
-	// batch.
+	// Wait until the queues are idle. Otherwise a worker may have loaded a batch already, and can send
+	// this batch although the test damages its record.
 	r.eventually(20*time.Second, "the plan, and idle queues", func() bool {
 		ctx, q := r.t.Context(), "asynq:{tuma-send:kobo-main}:"
 		busy := r.rdb.LLen(ctx, q+"active").Val() + r.rdb.LLen(ctx, q+"pending").Val()
@@ -213,8 +213,8 @@ func TestQuarantine_RepairedRecordContinuesAfterResume(t *testing.T) {
 	log := r.startLogged(account)
 	r.eventually(15*time.Second, "the whole batches of the first page to be sent", func() bool {
 		s := r.status("c")
-		// Planning carries over fewer recipients than one batch has (250) to the second page. The
-		// record of this page is unreadable, so these recipients wait.
+		// Planning keeps the last recipients of the first page, fewer than a batch of 250, for the second
+		// page. The record of the second page is unreadable, so these recipients wait.
 		return s.Accepted > page-250 && s.Accepted <= page && s.Quarantined == 1 && s.BlockedBy[0].Reason == "set_aside"
 	})
 	r.waitForSweeps()

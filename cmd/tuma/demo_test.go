@@ -50,7 +50,7 @@ func TestDemo(t *testing.T) {
 			// compared.
 			report := strings.Join(strings.Fields(out.String()), " ")
 			for _, want := range []string{"accepted 19,400", "skipped 600 340 duplicate, 260 invalid_number", "duplicates 0", "lost 0",
-				"No message was sent twice, none was lost."} {
+				"No message was sent twice, and no message was lost."} {
 				if !strings.Contains(report, want) {
 					t.Errorf("report does not contain %q:\n%s", want, out.String())
 				}

@@ -27,8 +27,8 @@ type actionCommand struct {
 	format tableFormat
 }
 
-// newGatewayActions returns the command for the actions of a provider: requests that only its
-// gateway offers.
+// newGatewayActions returns the command for the actions of a provider. An action is a request that
+// only the gateway of this provider supports.
 func newGatewayActions(a *app, kind providers.Kind) *cobra.Command {
 	g := &actionCommand{app: a, kind: kind}
 	var list strings.Builder
@@ -87,8 +87,8 @@ func actionNames(kind providers.Kind) (names []string) {
 	return names
 }
 
-// run runs the action that args name, and prints the gateway's answer. The slice args has the
-// account, the action and its parameters.
+// The method "run" runs an action, and prints the gateway's answer. The slice "args" has the account,
+// the action and the action's parameters.
 func (g *actionCommand) run(ctx context.Context, args []string) (err error) {
 	kind := g.kind
 	acc, err := g.account(args[0])

@@ -24,7 +24,7 @@ import (
 // command tuma, for tests that need separate processes.
 func TestMain(m *testing.M) {
 	if os.Getenv("TUMA_TEST_AS_TUMA") == "1" {
-		providertest.Guard() // Guard blocks calls to real gateways. No test runs here, so its result is not used.
+		providertest.Guard() // Guard blocks calls to real gateways. Only tests use the result, and no test runs here.
 		main()
 	}
 	redis.SetLogger(discardLogger{})

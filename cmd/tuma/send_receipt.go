@@ -34,7 +34,7 @@ func (s *sendCommand) noteEnqueued(r producer.Receipt, src *source, otherTexts i
 		}
 	}
 	if len(resending) > 0 && !r.Again {
-		s.note("tuma: warning: on_unknown=resend: recipients with an unknown outcome at %s are sent the message again and may receive it twice",
+		s.note("tuma: warning: on_unknown=resend: a recipient with an unknown outcome at %s gets the message again, and may receive it twice",
 			strings.Join(resending, ", "))
 	}
 }
@@ -43,7 +43,7 @@ func (s *sendCommand) noteEnqueued(r producer.Receipt, src *source, otherTexts i
 func (s *sendCommand) noteReceipt(r producer.Receipt) {
 	switch {
 	case r.Again && s.idDerived:
-		s.note("tuma: already sent as %s (%s, %s); --again sends it again", r.ID, console.Plural(r.Total, "recipient"), s.noteTime(r.CreatedAt))
+		s.note("tuma: the campaign was already sent as %s (%s, %s); --again sends it again", r.ID, console.Plural(r.Total, "recipient"), s.noteTime(r.CreatedAt))
 	case r.Again:
 		s.note("tuma: %s already exists with the same content (%s, %s); nothing changed", r.ID, console.Plural(r.Total, "recipient"), s.noteTime(r.CreatedAt))
 	case s.wait:

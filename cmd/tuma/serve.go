@@ -67,8 +67,8 @@ is at /v1 on the same address.
 Put a proxy with TLS in front of serve: the secret is part of the URL. After
 SIGTERM, Ctrl-C or the end of its terminal, serve finishes the requests in
 flight and exits. When tuma.yaml or a secret file changes, serve uses the new
-secrets within two seconds; without a terminal, SIGHUP makes it read them at
-once.`,
+secrets within two seconds. If serve has no terminal, SIGHUP makes it read the
+files at once.`,
 		Example: "  tuma serve\n  tuma serve --listen :8090 --metrics-listen 127.0.0.1:9090 --log-format json",
 		Args:    takes(),
 		RunE:    a.verb(func(ctx context.Context, _ []string) error { return s.run(ctx) }),
@@ -129,7 +129,7 @@ func (s *serveCommand) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.signals.finish(func() { log.Warn().Msg("serve is draining already: it ends with its last request in flight") })
+	s.signals.finish(func() { log.Warn().Msg("serve is draining already: it exits when the last request in flight has ended") })
 	log.Info().Str("address", listener.Addr().String()).Int("accounts", len(settings.Accounts)).Msg("listening for callbacks")
 	if err := runBeside(ctx, srv, listener, health, reports.Run, polls.Run, r.run, hooks.Run); err != nil {
 		return err
@@ -209,7 +209,8 @@ func (s *serveCommand) listeners(ctx context.Context) (listener, health net.List
 	return listener, health, nil
 }
 
-// reportDoor returns the door for delivery reports. It has the accounts that collect such reports.
+// reportDoor returns the door for delivery reports. The door accepts the reports of each account whose gateway sends
+// reports by callback.
 func reportDoor(b *backend, log zerolog.Logger, meter *metrics.Server) *tracking.Door {
 	var list []tracking.DoorAccount
 	reporting := map[string]blacklist.Account{}

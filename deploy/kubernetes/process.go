@@ -23,8 +23,8 @@ type process struct {
 	done chan struct{}
 }
 
-// start starts a program in a separate process group. So Ctrl-C reaches only this command, which then
-// ends all programs in order.
+// The method "start" starts a program in a separate process group. So Ctrl-C reaches only the calling
+// process, which then ends all programs in order.
 func (m *machine) start(name, path string, args ...string) (*process, error) {
 	return m.startWith(nil, name, path, args...)
 }

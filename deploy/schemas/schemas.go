@@ -19,7 +19,7 @@ const KubernetesVersion = "v1.33.4"
 // Kubernetes is the module whose folder "api" has the OpenAPI documents of the API server.
 var Kubernetes = Source{"k8s.io/kubernetes", KubernetesVersion, "h1:T1d5FLUYm3/KyUeV7YJhKTR980zHCHb7K2xhCSo3lE8="}
 
-// KEDA has the definitions of KEDA's kinds, and its programs.
+// KEDA is the module that has the definitions of KEDA's kinds, and the source of KEDA's programs.
 var KEDA = Source{"github.com/kedacore/keda/v2", "v2.21.0", "h1:R6z2HZvstK4RLUMxroNACzBj74xGxt3kG59b5Xc+Xps="}
 
 var (

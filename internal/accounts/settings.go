@@ -63,9 +63,9 @@ type CardInForce struct {
 }
 
 // PublishAll publishes the accounts and the settings of a worker, and records that the worker
-// serves these accounts now. start is the number from Start. A start of 0 counts as earlier than
-// the start of any worker. If worker is empty, no worker is recorded. PublishAll returns the
-// settings and cards that are in force afterwards.
+// serves these accounts now. The parameter "start" is the number that the method Start returned. The
+// number 0 counts as earlier than the start of any worker. If the parameter "worker" is empty, no
+// worker is recorded. PublishAll returns the settings and cards that are in force afterwards.
 //
 // The settings become visible first. Then all new accounts become visible at the same moment. So
 // the routes in the settings may name accounts that are not visible yet.

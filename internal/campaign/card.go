@@ -47,7 +47,7 @@ type Incompatibility struct {
 	Field, Problem string
 }
 
-// Incompatibilities returns the reasons in the account's card why the account cannot carry a
+// Incompatibilities returns the reasons why, according to the card, the account cannot carry a
 // campaign. It returns nil if the account can carry the campaign. The parameter "from" is the
 // campaign's sender ID, or empty for the account's default sender ID.
 func (c Card) Incompatibilities(from, body string, flash bool) (out []Incompatibility) {

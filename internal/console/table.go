@@ -10,22 +10,22 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// Table is a table. On a terminal it has lines between its cells, and is not wider than the screen
+// Table is a table. On a terminal it has a line below its header, and is not wider than the screen
 // (see Fit). Elsewhere it is printed as aligned text, with every cell in full.
 type Table struct {
 	Header []string // if empty, the table has no header line
 	Rows   [][]string
 	// Right are the indexes of the columns that are aligned to the right.
 	Right []int
-	// Drop are the indexes of the columns that a narrow screen does not show. Fit leaves out the
-	// first of these columns first.
+	// The field "Drop" has the indexes of the columns that Fit may leave out on a narrow screen. Fit
+	// leaves them out in this order.
 	Drop []int
 }
 
 // Add adds a row.
 func (t *Table) Add(cells ...string) { t.Rows = append(t.Rows, cells) }
 
-// Print prints the table, with lines if w is a terminal.
+// Print prints the table like Draw if w is a terminal that is wide enough, and otherwise like Plain.
 func (t *Table) Print(w io.Writer) error {
 	if !IsTerminal(w) {
 		return t.Plain(w)
@@ -103,7 +103,7 @@ func (t *Table) widths() []int {
 	return widths
 }
 
-// Draw prints the table with lines.
+// Draw prints the table with a line below its header.
 func (t *Table) Draw(w io.Writer) error {
 	out := table.NewWriter()
 	style := table.StyleLight

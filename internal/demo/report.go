@@ -103,6 +103,6 @@ func (d *demo) verdict(st producer.Status, gateway simulator.Stats, lost, strang
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	_, err := fmt.Fprintln(d.Out, "\nEvery recipient has exactly one status. No message was sent twice, none was lost.")
+	_, err := fmt.Fprintln(d.Out, "\nEvery recipient has exactly one status. No message was sent twice, and no message was lost.")
 	return err
 }

@@ -28,5 +28,5 @@ var (
 	requeue   = outcome{then: thenRequeue}
 )
 
-// postponed is the outcome of a generation that cannot be submitted before the time due.
+// postponed is the outcome of a generation that cannot be submitted before the time in the parameter "due".
 func postponed(due time.Time) outcome { return outcome{then: thenPostpone, due: due} }

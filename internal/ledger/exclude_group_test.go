@@ -43,7 +43,8 @@ func TestOptOutExcludeOpen_CallersShareRuns(t *testing.T) {
 		})
 	}
 	group.Wait()
-	// Each caller makes two more round trips, in the function "excludes". One run takes more than 30 trips.
+	// The two round trips of each caller in the function "excludes" do not count. One pass of ExcludeOpen over the
+	// 30 campaigns takes more than 30 round trips.
 	if n := trips() - 2*callers; n > 5*callers {
 		t.Errorf("%d callers took %d round trips, want them to share their runs", callers, n)
 	} else {

@@ -38,8 +38,8 @@ type Forgetting struct {
 const forgetTries = 5
 
 // Forget removes a number from an ended campaign in which a search has found it. It removes the number from the
-// uploaded pages, with the values of its merge fields and its reference. It also removes the number from the batches,
-// with texts that only this number got. The status, the cost and the gateway's message ID of the recipient stay. If the
+// uploaded pages, with the values of its merge fields and its reference. From the batches it removes the number, and
+// each text that only this number got. The status, the cost and the gateway's message ID of the recipient stay. If the
 // parameter "dry" is true, Forget only reports what it would change. Forgetting the same number again changes nothing.
 func Forget(ctx context.Context, l *Ledger, found Searched, number sms.MSISDN, dry bool) (out Forgetting, err error) {
 	id := found.Position.ID

@@ -25,7 +25,7 @@ type generationRecord struct {
 	Token   string // token of the last claim
 	Lease   string // end of the lease of the last claim
 	Claimed string // time of that claim
-	First   string // time of the first claim with the idempotency key in UUID
+	First   string // time of the first claim with the idempotency key of the field "UUID"
 	Tries   string // number of answers that have counted as attempts so far (Claim.Tries)
 	Bad     string // number of unknown answers, or of lookups at the gateway, so far
 	Doubt   string // "1" if an earlier attempt may have reached the gateway, else "0"
@@ -44,7 +44,7 @@ type settledRecord struct {
 	At     string // time of the settle
 	Token  string // first half of the last claim's token
 	Claims string // number of claims
-	Wakes  string // wake-up calls of the batches that were handed out when the generation ended
+	Wakes  string // batches that were handed out when the generation ended, each with its wake
 	By     string // half of the token of the caller that abandoned the generation; "" if it was not abandoned
 }
 

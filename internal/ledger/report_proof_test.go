@@ -35,8 +35,8 @@ func (r *testLedger) dump(keys ...string) (restore func()) {
 	}
 }
 
-// Redis forgets the settle of a call that a process has read. Until the call is settled again,
-// reports about it change nothing. After that, the reports are applied.
+// A process reads that a call is settled, and then Redis loses this settle. Until the call is
+// settled again, reports about it change nothing. After that, the reports are applied.
 func TestReports_ProofOfAForgottenSettle(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)
@@ -134,7 +134,7 @@ func FuzzCallProof(f *testing.F) {
 			rest = rest[2+len(detail):]
 			stored := appendRecord(nil, campaign.Record{Status: r.Status, Generation: r.Generation, MessageID: r.MessageID})
 			if r.Status != campaign.Accepted || r.MessageID == "" || !bytes.HasPrefix(detail, stored[2:]) {
-				continue // the recipient was not accepted, or Tuma never writes such a detail
+				continue // the recipient was not accepted, or Tuma never writes a record with this detail
 			}
 			if got.ids[i] != p.hash(storedID(r.MessageID)) || int(got.generations[i]) != r.Generation {
 				t.Errorf("recipient %d: the proof is not that of the id %q of generation %d", i, r.MessageID, r.Generation)

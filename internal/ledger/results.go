@@ -152,8 +152,8 @@ func skipIfStopped(r Row, stopped string) Row {
 type source struct {
 	next func() ([]Row, error, bool)
 	rows []Row
-	// The map "early" holds rows of batches that were read ahead. last is the number of the highest
-	// row read so far. early is nil if the batches come in the order of their rows.
+	// The map "early" holds rows of batches that were read ahead. It is nil if the batches come in the
+	// order of their rows. The field "last" is the number of the highest row read so far.
 	early map[int]Row
 	last  int
 }
@@ -319,7 +319,7 @@ func (l recordReader) rowsOf(ctx context.Context, id string, b *Batch, segments 
 type generationNames struct {
 	batch string
 	list  []string
-	index map[[2]int]int // maps {call, generation} to the index in list
+	index map[[2]int]int // maps {call, generation} to the index in the slice "list"
 }
 
 // find returns the index of the field of a generation in the list, and adds the field if it is

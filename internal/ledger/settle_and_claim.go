@@ -10,8 +10,8 @@ import (
 )
 
 // SettleAndClaim settles a claim whose recipients were all accepted, and claims another call of the
-// same batch in the same step. records has one record for each recipient, in order. The parameter
-// "segments" has the same meaning as in Settle. SettleAndClaim makes both changes or no change. It
+// same batch in the same step. The slice "records" has one record for each recipient, in order. The
+// parameter "segments" has the same meaning as in Settle. SettleAndClaim makes both changes or no change. It
 // handles only simple cases, in which Settle would not end the batch and Claim would grant the
 // claim. For all other cases the result "ok" is false, without an error.
 //

@@ -1,6 +1,6 @@
 // Package metrics has every metric that Tuma exports: its name, its help and its labels. Workers and
-// `tuma serve` count through the types of this package. The values of labels are only values of
-// closed sets and names of accounts. A label never has a campaign, number, text or key.
+// `tuma serve` count through the types of this package. The value of a label is the name of an
+// account, or a value of a closed set. It is never a campaign, a phone number, a text or a key.
 package metrics
 
 import (
@@ -9,8 +9,8 @@ import (
 	"github.com/tuma-sms/tuma/internal/campaign"
 )
 
-// These are the closed sets of the values of labels. The series of all values exist from the start, at
-// zero.
+// Each of these variables lists all values of one label. The series of all values exist from the
+// start, at zero.
 var (
 	// Outcomes are the outcomes of a message.
 	Outcomes = []string{"accepted", "rejected", "unknown", "skipped", "delivered", "undelivered"}

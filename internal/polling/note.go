@@ -47,10 +47,10 @@ func NewNotes(r *script.Runner, log zerolog.Logger, s NoteSettings) *Notes {
 	return &Notes{queue: q, log: log, life: s.For, sample: s.Sample, spans: s.Spans}
 }
 
-// Note adds a call to the queue if the sample has at least one of the call's accepted messages. total is the number of
-// the campaign's recipients. The worker calls Note before it settles the call. If Redis refuses to store the call in the
-// queue, Note logs the error and returns nil, because the worker must settle the call nevertheless. If Redis is away, Note
-// returns an error, and the worker tries again.
+// Note adds a call to the queue if the sample has at least one of the call's accepted messages. The parameter "total" is
+// the number of the campaign's recipients. The worker calls Note before it settles the call. If Redis refuses to store
+// the call in the queue, Note logs the error and returns nil, because the worker must settle the call nevertheless. If
+// Redis is away, Note returns an error, and the worker tries again.
 func (n *Notes) Note(ctx context.Context, c *ledger.Claim, records []campaign.Record, total int) error {
 	sent := c.Sent()
 	sample, some := campaign.NewSample(sent.Campaign, total, n.sample), false

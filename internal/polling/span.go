@@ -62,7 +62,7 @@ func (s Span) asked(early, late time.Duration, now time.Time) (from, to time.Tim
 }
 
 // The method "reported" returns the time of a report. The parameter "at" is the time in the gateway's list. If this
-// time is after now, or before the span by more than spanSlack, the result is now.
+// time is after now, or more than spanSlack before the span, the result is now.
 func (s Span) reported(at, now time.Time) time.Time {
 	if at.Before(s.Start.Add(-spanSlack)) || at.After(now) {
 		return now

@@ -68,7 +68,7 @@ func (recorder) ProcessPipelineHook(redis.ProcessPipelineHook) redis.ProcessPipe
 }
 
 func newPreparer() *preparer {
-	// The hook answers every command, so the client never connects. With the older protocol the client does not start a
+	// The hook answers every command, so the client never connects. With protocol 2 the client does not start a
 	// goroutine. If maintenance notifications were on, NewClient would first look up the address in DNS, for up to two
 	// seconds.
 	rdb := redis.NewClient(&redis.Options{Addr: "recorder", Protocol: 2,

@@ -13,7 +13,7 @@ import (
 // Gauges has facts about Redis that change while Redis runs. In a cluster, each number is the sum over
 // all masters.
 type Gauges struct {
-	Known      bool    // false if Redis answers, but its user must not run INFO
+	Known      bool    // false if Redis answers, but does not allow Tuma's user to run INFO
 	Used, Max  float64 // bytes of memory; a Max of 0 means no limit
 	NoEviction bool    // no master evicts keys
 	Replicas   int     // replicas that are connected

@@ -28,8 +28,8 @@ const probeSource = `return redis.call('set', KEYS[1], '1', 'px', ARGV[1])`
 
 // TryWrites writes the keys tuma:probe and asynq:probe in one round trip. These keys expire after
 // ten seconds, and no program reads them. If Redis refuses a write, for example for lack of a
-// right, memory, disk space or replicas, the error wraps ErrRefusesWrites. If the user of Redis
-// lacks a right, it also wraps ErrUnfit. TryWrites wraps connection errors.
+// right, memory, disk space or replicas, the error wraps ErrRefusesWrites. The error also wraps
+// ErrUnfit if the user of Redis lacks a right. TryWrites wraps connection errors.
 func TryWrites(ctx context.Context, rdb redis.UniversalClient) error {
 	pipe := rdb.Pipeline()
 	var writes []*redis.Cmd

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// CursorBefore reports whether the ID a of a stream's entry is before b. An empty ID is before every other ID.
+// CursorBefore compares the IDs of two entries of a Redis stream. It reports whether "a" is before "b". An empty ID is
+// before every other ID.
 func CursorBefore(a, b string) bool {
 	am, as := CursorNumbers(a)
 	bm, bs := CursorNumbers(b)

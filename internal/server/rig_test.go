@@ -66,9 +66,9 @@ type rig struct {
 	log    *lockedBuffer
 }
 
-// newRig returns a rig with three accounts. "at" is at Africa's Talking, with two secrets and
-// without a sender ID. "acme" is at Africa's Talking, with one secret and the sender ID ACME. "tc"
-// is at TextConnect. The function "change" may change the configuration.
+// newRig returns a rig with three accounts. The account "at" belongs to Africa's Talking, and has two
+// secrets and no sender ID. The account "acme" belongs to Africa's Talking too, and has one secret and
+// the sender ID ACME. The account "tc" belongs to TextConnect. The function "change" may change the configuration.
 func newRig(t *testing.T, change func(*Config), opts ...producer.Option) *rig {
 	t.Helper()
 	r := &rig{T: t, redis: redistest.Start(t, redistest.WithAOF("everysec")), log: &lockedBuffer{}}

@@ -55,8 +55,8 @@ func (s *Sweeper) breach(id, what string) {
 }
 
 // The method "ended" counts the skipped recipients of a campaign that has ended, and removes the
-// campaign from the open index. In each period deepCheckEvery it also compares the counts of one
-// campaign with its results.
+// campaign from the open index. It also compares the counts of a small campaign with the results, at
+// most once in ten seconds (deepCheckEvery).
 func (s *Sweeper) ended(ctx context.Context, e ledger.IndexEntry, sum ledger.Summary, now time.Time) error {
 	if sum.Total <= deepCheckMost && now.Sub(s.invariant.deepAt) >= deepCheckEvery {
 		s.invariant.deepAt = now
@@ -81,8 +81,9 @@ func (s *Sweeper) ended(ctx context.Context, e ledger.IndexEntry, sum ledger.Sum
 	return nil
 }
 
-// The method "shrink" deletes the text of a campaign that has ended, if its spec asks for the deletion. If the
-// campaign is a single message, the method archives it. It returns how the campaign leaves the open index.
+// The method "shrink" deletes the text of a campaign that has ended, if its spec asks for the deletion and every
+// outcome is known. It archives a single message whose text it may delete. The result "remove" is the function that
+// removes the campaign from the open index.
 func (s *Sweeper) shrink(ctx context.Context, sum ledger.Summary) (remove func(context.Context, ledger.IndexEntry) error, err error) {
 	index := s.Ledger.Index()
 	if sum.Archived {

@@ -45,7 +45,7 @@ func (r *rig) sent(id, by string, messages, segments, cost int) ledger.Summary {
 
 func (r *rig) count(sum ledger.Summary, now time.Time) {
 	r.Helper()
-	// Each round uses a new Store, which does not remember what was counted, as after a crash.
+	// Each round uses a new Store. Like a process after a crash, this Store does not remember what was counted.
 	for range 2 {
 		if err := New(r.ledger).Count(r.Context(), sum, now); err != nil {
 			r.Fatal(err)

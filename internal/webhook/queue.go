@@ -107,15 +107,15 @@ func allKeys(name string) []string {
 	return []string{leaseKey(name), stateKey(name), waitingKey(name), recordsKey(name), deadKey(name)}
 }
 
-// waiting is a message that waits for another attempt. It may also be a later message of the same campaign or account,
-// which must wait to keep the order.
+// waiting is a message that waits for another attempt. To keep the order, a message also waits for an earlier message of
+// the same campaign or account.
 type waiting struct {
 	member
 	due time.Time
 }
 
-// member names a message. It has the cursor of the message's event, and the sort of the message. It also has the
-// campaign, account or other thing within which messages keep their order. The sorted set of waiting messages
+// The type "member" identifies a waiting message. The field "cursor" is the cursor of the message's event. The field
+// "order" is the campaign, account or other thing whose messages keep their order. The sorted set of waiting messages
 // contains the member as text.
 type member struct {
 	cursor string

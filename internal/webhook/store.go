@@ -29,7 +29,7 @@ var ErrConfigured = errors.New("the webhook is set in tuma.yaml: change it there
 // ErrChanged means that another request has changed or deleted an endpoint at the same time.
 var ErrChanged = errors.New("the webhook was changed by another request at the same time")
 
-// rotateFor is the time after the replacement of a secret during which Tuma signs with both the new and the old secret.
+// rotateFor is how long Tuma signs with both the new and the old secret after the secret was replaced.
 const rotateFor = 24 * time.Hour
 
 // Service keeps the endpoints and delivers events to them. It is safe for concurrent use, and any number of processes may
@@ -55,8 +55,8 @@ func New(r *script.Runner, client *producer.Client, log zerolog.Logger) *Service
 	return s
 }
 
-// SetConfigured replaces the endpoints of tuma.yaml. Requests in flight finish with the old endpoints. If the HTTP API
-// has made an endpoint under a name of tuma.yaml, only the endpoint of tuma.yaml is in use.
+// SetConfigured replaces the endpoints of tuma.yaml. A request in flight continues with the old endpoint. If the HTTP
+// API has made an endpoint under a name of tuma.yaml, only the endpoint of tuma.yaml is in use.
 func (s *Service) SetConfigured(list []Endpoint) {
 	list = slices.Clone(list)
 	for i := range list {
@@ -126,7 +126,7 @@ func (s *Service) Endpoints(ctx context.Context) ([]Endpoint, error) {
 	return slices.SortedFunc(maps.Values(byName), func(a, b Endpoint) int { return cmp.Compare(a.Name, b.Name) }), unread
 }
 
-// endpoint returns the endpoint with a name, or producer.ErrNotFound.
+// endpoint returns the endpoint with the given name, or producer.ErrNotFound.
 func (s *Service) endpoint(ctx context.Context, name string) (Endpoint, error) {
 	for _, e := range *s.configured.Load() {
 		if e.Name == name {

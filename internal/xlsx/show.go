@@ -9,7 +9,7 @@ import (
 // numberFormat is the format of a cell style: a predefined number format, or a format code of the
 // workbook. The zero value is General, which shows a number without a format.
 type numberFormat struct {
-	id   int // the number of the predefined format in ECMA-376 part 1, 18.8.30; 0 if code is set
+	id   int // the number of the predefined format in ECMA-376 part 1, 18.8.30; 0 if the field "code" is set
 	code string
 }
 

@@ -24,8 +24,8 @@ const MaxRetryHours = 365 * 24
 // vendor's page. A zero field takes the account's value (Config.Options). If the account's value is
 // also zero, the field takes the default given here.
 type Options struct {
-	// BulkSMSMode chooses who pays for a message from a short code. The account pays if it is
-	// true (bulkSMSMode=1). The subscriber pays if it is false (premium services). The
+	// BulkSMSMode chooses who pays for a message from a short code. If BulkSMSMode is true
+	// (bulkSMSMode=1), the account pays. If it is false (premium services), the subscriber pays. The
 	// parameter is always sent, because it must be 1 for bulk messages. Default: true.
 	BulkSMSMode *bool
 	// If Enqueue is true (enqueue=1, code 102), the gateway queues the messages and sends them

@@ -211,7 +211,7 @@ func TestVendorPage_EveryAnswerHasItsVerdict(t *testing.T) {
 		}
 		for _, sample := range samples.FindAllString(fmt.Sprint(now.rows), -1) {
 			if !strings.Contains(fmt.Sprint(now.rows), "Tilde (~)") {
-				continue // this row describes the parameter "to": its numbers are not a reply
+				continue // this row describes the parameter "to", so the numbers in it are not a reply
 			}
 			read++
 			results, _ := parseAnswer([]byte(sample), nums(one))

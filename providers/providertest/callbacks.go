@@ -128,7 +128,7 @@ func parseTwice[T any](x *exam, name string, c providers.Callback, parse func(pr
 	}
 	for _, item := range items {
 		if !valid(item) {
-			x.Errorf("%s of %q: got %+v, want every required field, in valid UTF-8", name, shown, item)
+			x.Errorf("%s of %q: got %+v, want an item with all required fields in valid UTF-8", name, shown, item)
 		}
 	}
 	return err

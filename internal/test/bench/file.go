@@ -23,7 +23,7 @@ import (
 )
 
 // fileOptions are the options of the role "file": the sizes of the lists, the number of rounds for each size,
-// the working folder, and the tuma that is run.
+// the working folder, and the path of the tuma binary that the bench runs.
 type fileOptions struct {
 	sizes  []int
 	rounds int

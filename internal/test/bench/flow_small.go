@@ -55,8 +55,8 @@ func (r *flowRig) sendAll(ctx context.Context, id string, n, first int) error {
 
 // callsPerSecond returns how many calls of a sender the gateway answers a second. It ignores the last calls, one for
 // each slot, because some slots are idle at the end of a campaign. So the measured time begins at "begun", and ends
-// when the first of the ignored calls begins. A call in flight at that end counts only as a part of a call: the part
-// of its latency that has passed by then.
+// when the first of the ignored calls begins. A call that is in flight at that moment counts as a fraction: the
+// time since its start, divided by the latency.
 func callsPerSecond(log []simulator.Entry, from string, begun time.Time, latency time.Duration, slots int) float64 {
 	var starts []time.Time
 	for _, e := range log {

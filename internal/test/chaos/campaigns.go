@@ -18,7 +18,7 @@ import (
 	"github.com/tuma-sms/tuma/producer"
 )
 
-// campaign is a campaign of the run, enqueued or about to be.
+// campaign is a campaign that the run has enqueued or will enqueue.
 type campaign struct {
 	id, gateway string
 	first       uint64 // the first phone number; the other numbers follow without a gap
@@ -42,8 +42,8 @@ type campaign struct {
 	ended      bool
 }
 
-// Each gateway has its own block of perBlock numbers, the first at firstNumber. A block is
-// enough for more than an hour.
+// Each gateway has its own block of perBlock numbers. The first block begins at firstNumber. A run
+// needs more than an hour to use up a block.
 const (
 	firstNumber = 254_710_000_000
 	perBlock    = 4_000_000

@@ -33,8 +33,8 @@ type incoming struct {
 	account, id string
 	from        uint64
 	word        string // "stop", "start", or "" for a message without such a word
-	// began is the time at which the first post began. taken is the time at which a post first got a 2xx, or zero
-	// before that.
+	// The field "began" is the time at which the first post began. The field "taken" is the time of the first 2xx for
+	// a post, or zero if no post has got a 2xx yet.
 	began, taken time.Time
 	// failed means that a post got no 2xx.
 	failed bool
@@ -166,7 +166,8 @@ func (r *chaosRun) runSubscriber(ctx context.Context, account string, over <-cha
 	}
 }
 
-// The method "converse" sends a STOP, and half of the time a START and perhaps another STOP.
+// The method "converse" sends a STOP. About half of the conversations continue with a START, and some of these end with
+// another STOP.
 func (r *chaosRun) converse(ctx context.Context, account string, from uint64) {
 	m, ok := r.send(ctx, account, from, wordStop)
 	if !ok {

@@ -31,16 +31,16 @@ type plant struct {
 	what  string // names the value in messages of the test
 	kind  kind
 	exact map[string][]byte // forms whose case matters, by the name of the form
-	lower map[string][]byte // other forms, in lower case
+	lower map[string][]byte // forms whose case does not matter, in lower case
 	// The pattern "whole" finds a number in each way of writing the number. The list "writings" has the digits for each
 	// way. The search compares masked numbers with this list, to find masks that show too many digits.
 	whole    *regexp.Regexp
 	writings []string
 }
 
-// The constant "end" is a number of characters. The search also reports a text that has this number of characters from
-// the start or the end of a value, because a mask must show fewer characters than that. The first and last characters
-// of planted values occur in no other text.
+// The constant "end" is a number of characters. The search also reports a text that contains the first six or the last
+// six characters of a planted value, because a mask must show fewer than six at each end. These characters of planted
+// values occur in no other text.
 const end = 6
 
 // newPlant returns the plant of a secret or a text. The value must have at least 12 characters, twice the constant

@@ -159,8 +159,8 @@ func (x *swapRig) rename(files map[string]string) {
 // The method "logged" returns how often a text occurs in the log of the worker.
 func (x *swapRig) logged(text string) int { return strings.Count(x.read("worker.log"), text) }
 
-// The method "next" waits until swapSlots+5 further calls have come. It returns the logins of the last five or more of
-// them. It leaves out the first swapSlots calls, because a call of each slot may have been in flight already.
+// The method "next" waits until swapSlots+5 further calls have come. It returns the logins of these
+// calls. It leaves out the first swapSlots calls, because a call of each slot may have been in flight already.
 func (x *swapRig) next() []login {
 	x.t.Helper()
 	n := len(x.logins.since(0))

@@ -122,7 +122,7 @@ func goBlocks(src []byte) (blocks []*block, commentLines int) {
 			}
 			blocks = append(blocks, b)
 			comments = nil
-		case token.SEMICOLON: // the scanner adds a semicolon at a line end; it must not end a block
+		case token.SEMICOLON: // the scanner adds a semicolon at a line end; this semicolon must not end a block
 		default:
 			comments = nil
 		}
@@ -228,7 +228,7 @@ func (r *rules) measure(tree string, folders ...string) (count, error) {
 			}
 			if entry.IsDir() {
 				switch entry.Name() {
-				case "bin", "tmp", ".git", "testdata": // bin and tmp are built, and testdata folders quote pages of vendors
+				case "bin", "tmp", ".git", "testdata": // bin and tmp have generated files, and testdata folders quote pages of vendors
 					return fs.SkipDir
 				}
 				return nil

@@ -1,5 +1,5 @@
-// Package otlp sends spans to a collector over OTLP/HTTP, with OpenTelemetry's SDK. Programs that only embed
-// producer or worker do not link it.
+// Package otlp sends spans to a collector over OTLP/HTTP, with OpenTelemetry's SDK. A program
+// that imports only the packages producer and worker does not link this package.
 package otlp
 
 import (
@@ -165,8 +165,8 @@ func (s Settings) sampler() (sdktrace.Sampler, error) {
 	return undecided{Sampler: sdktrace.ParentBased(root), root: root}, nil
 }
 
-// undecided is a sampler that decides by the trace ID if the parent has computed IDs. Otherwise the
-// embedded sampler decides.
+// undecided is a sampler. If Tuma has computed the IDs of the parent span (tracing.Undecided), the field "root" decides
+// by the trace ID. Otherwise the embedded sampler decides.
 type undecided struct {
 	sdktrace.Sampler
 	root sdktrace.Sampler
