@@ -75,7 +75,7 @@ files at once.`,
 	}
 	f := c.Flags()
 	f.StringVar(&s.listen, "listen", ":8090", "`address` to listen on for callbacks")
-	f.StringVar(&s.metricsListen, "metrics-listen", "", "`address` for /healthz, /readyz and /metrics (default: that of --listen)")
+	f.StringVar(&s.metricsListen, "metrics-listen", "", "`address` for /healthz, /readyz and /metrics (default: the address of --listen)")
 	addLogFlags(c, &s.logLevel, &s.logFormat)
 	return c
 }
@@ -129,7 +129,7 @@ func (s *serveCommand) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.signals.finish(func() { log.Warn().Msg("serve is draining already: it exits when the last request in flight has ended") })
+	s.signals.finish(func() { log.Warn().Msg("serve is draining already: it exits after the last request in flight") })
 	log.Info().Str("address", listener.Addr().String()).Int("accounts", len(settings.Accounts)).Msg("listening for callbacks")
 	if err := runBeside(ctx, srv, listener, health, reports.Run, polls.Run, r.run, hooks.Run); err != nil {
 		return err

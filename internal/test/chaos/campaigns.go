@@ -77,8 +77,8 @@ type traffic struct {
 	optOuts         *optOutLog
 	pause           time.Duration // maximum time between two opt-outs of a campaign
 
-	// api enqueues some campaigns over HTTP. The function byWord() opts a recipient out with a message. Without `tuma
-	// serve`, both fields are nil.
+	// The field "api" enqueues some campaigns over HTTP. The function byWord() opts a recipient out with a message. If
+	// the run has no `tuma serve`, the fields "api" and "byWord" are nil.
 	api    *apiClient
 	byWord func(context.Context, *campaign, uint64)
 	// The method "sample" calls seeCounts with each status that it reads.
