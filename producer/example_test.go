@@ -357,7 +357,7 @@ func startTuma(gateway providers.Provider) (client *producer.Client, stop func()
 	return client, func() {
 		cancel()
 		err := <-stopped
-		if errors.Is(err, context.Canceled) { // Run returns this error if the worker was still starting
+		if errors.Is(err, context.Canceled) { // the end of ctx is not a failure
 			err = nil
 		}
 		if err := errors.Join(err, rdb.Close()); err != nil {

@@ -154,7 +154,8 @@ func TestStatus_WhatWasSentAndByWhom(t *testing.T) {
 	}
 }
 
-// Enqueue calls NotesAtEnd after the last recipient, and stores the result after the notes of Campaign.Notes.
+// Enqueue calls the function NotesAtEnd after it has read the last recipient. It stores the notes of Campaign.Notes
+// first, and then the notes from NotesAtEnd.
 func TestEnqueue_NotesAtEnd(t *testing.T) {
 	t.Parallel()
 	b := newTestClient(t)

@@ -133,9 +133,9 @@ func (k Kind) Login() []string { return FieldNames(k.Required) }
 // LoginFields returns the fields of both ways to log in.
 func (k Kind) LoginFields() []Field { return slices.Concat(k.Required, k.Instead) }
 
-// LoginOf returns the login fields that an account must set. It returns Instead if the account sets a
-// field of Instead and no field of Required. Otherwise it returns Required. The function isSet reports
-// whether the account sets a field.
+// LoginOf returns the login fields that an account must set. If the account sets a field of k.Instead
+// and no field of k.Required, these are the fields of k.Instead. Otherwise they are the fields of
+// k.Required. The function isSet reports whether the account sets a field.
 func (k Kind) LoginOf(isSet func(Field) bool) []Field {
 	if slices.ContainsFunc(k.Instead, isSet) && !slices.ContainsFunc(k.Required, isSet) {
 		return k.Instead

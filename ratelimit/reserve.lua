@@ -88,8 +88,8 @@ end
 if ARGV[1] == 'return' then
   if rate == 0 then return {1, 0} end
   -- Without this reservation, the bucket might have been full for some time. A full bucket loses tokens that flow into
-  -- it, so these tokens must not be restored here. The variable "lost" is the highest possible loss. This is the number
-  -- of tokens that flow in between this reservation's turn and the last reserved turn.
+  -- it, so these tokens must not be restored here. The variable "lost" is the highest possible loss: all tokens that
+  -- the rate gives from this reservation's turn to the last reserved turn.
   local lost = math.max(0, booked - tonumber(ARGV[5])) * rate
   local whole = math.max(0, math.floor(amount - lost + 1e-6))
   tokens = math.min(burst, tokens + whole)

@@ -65,7 +65,7 @@ func (r *campaignReport) figures(p console.Screen) console.Table {
 			g.Add("cost", "", fmt.Sprintf("and %d more currencies", len(r.Cost)-i))
 			break
 		}
-		g.Add("cost", strings.TrimSpace(c.Amount.String()+" "+c.Currency), "as reported by gateways, for "+console.Plural(c.Messages, "message"))
+		g.Add("cost", strings.TrimSpace(c.Amount.String()+" "+c.Currency), "gateways reported this cost for "+console.Plural(c.Messages, "message"))
 	}
 	for _, c := range r.Estimate {
 		g.Add("estimate", c.Amount.String()+" "+c.Currency, "by the accounts' configured price, for "+console.Plural(c.Messages, "message"))

@@ -30,10 +30,10 @@ belong to one campaign. So at kobo the same text in another campaign is not a
 duplicate. At the other gateways, which have no keys, it is a duplicate.
 
 All gateways have the faults close, hang, html, cut, missing, extra, shuffled,
-and an HTTP status such as 429. If the vendor has a code for it, a gateway also
-has the faults later, campaign, credit, text and blacklist. code_CODE replies
-with a code of the vendor. With accept_ before the name of a fault, the gateway
-first accepts the call.
+and an HTTP status such as 429. A gateway also has those of the faults "later",
+"campaign", "credit", "text" and "blacklist" for which its vendor has a code.
+The fault code_CODE replies with the code CODE of the vendor. With accept_
+before the name of a fault, the gateway first accepts the call.
 
   curl localhost:8025/_sandbox/stats
   curl localhost:8025/_sandbox/faults -d fault=accept_close -d n=3
@@ -66,12 +66,12 @@ these shares while the sandbox runs:
 	f := c.Flags()
 	f.StringVar(&reports.URL, "report-to", "", "callback `URL` for the delivery reports of africastalking")
 	f.DurationVar(&reports.Delay, "report-delay", time.Second, "average `duration` from the acceptance of a message to its report")
-	f.Float64Var(&reports.Fail, "report-fail", 0, "`share` of the messages that are not delivered")
-	f.Float64Var(&reports.Twice, "report-twice", 0, "`share` of the reports that are posted twice")
-	f.Float64Var(&reports.Early, "report-early", 0, "`share` of the reports that are posted before the answer to the call")
-	f.Float64Var(&reports.Late, "report-late", 0, "`share` of the reports that take ten times as long")
-	f.Float64Var(&reports.Lost, "report-lost", 0, "`share` of the reports that are never posted")
-	f.Float64Var(&reports.Mangled, "report-mangled", 0, "`share` of the messages whose reports have the ID in upper case or without leading zeros")
+	f.Float64Var(&reports.Fail, "report-fail", 0, "fail to deliver this `share` of the messages")
+	f.Float64Var(&reports.Twice, "report-twice", 0, "post this `share` of the reports twice")
+	f.Float64Var(&reports.Early, "report-early", 0, "post this `share` of the reports before the answer to the call")
+	f.Float64Var(&reports.Late, "report-late", 0, "post this `share` of the reports after ten times the usual delay")
+	f.Float64Var(&reports.Lost, "report-lost", 0, "never post this `share` of the reports")
+	f.Float64Var(&reports.Mangled, "report-mangled", 0, "for this `share` of the messages, report a changed ID: in upper case, or without leading zeros")
 	f.BoolVar(&reports.Interim, "report-interim", false, "before each final report, also post a report that is not final")
 	return c
 }
@@ -100,7 +100,8 @@ const countedAs = `#   accepted    messages that a gateway took
 #   duplicates  messages with the text and the number of an earlier message. At
 #               kobo a message of another campaign does not count, because its
 #               key names the campaign. The other gateways have no keys
-#   replays     calls repeated under a known key, for which nothing was sent again
+#   replays     calls that repeat the key of an earlier call; the gateway sends no
+#               message for such a call
 `
 
 // sandboxAccounts returns the text that the command prints first: a sentence, and a configuration

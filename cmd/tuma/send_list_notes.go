@@ -25,8 +25,8 @@ func placeholders(l *recipients.List, body string) []string {
 	})
 }
 
-// listDoubts returns possible mistakes in the list and in the text, for the question before a campaign
-// is enqueued: parts that look like merge fields, and a guessed encoding.
+// listDoubts returns possible mistakes in the list and in the text: parts that look like merge fields,
+// and a guessed encoding. Before the command enqueues a campaign, it shows them and asks the user.
 func listDoubts(l *recipients.List, body string) (doubts []string) {
 	if parts := placeholders(l, body); len(parts) > 0 {
 		doubts = append(doubts, "the text contains "+strings.Join(parts, ", "))

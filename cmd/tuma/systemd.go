@@ -11,9 +11,9 @@ import (
 // readyPoll is how often notifySystemd checks whether the worker is ready.
 const readyPoll = 200 * time.Millisecond
 
-// notifySystemd sends two messages to systemd (Type=notify). When the function "ready" returns nil, it reports that
-// the worker is ready. When ctx ends, it reports that the worker stops. It returns after both messages, or at once if
-// systemd does not wait for them ($NOTIFY_SOCKET is empty).
+// notifySystemd reports to systemd (Type=notify) that the worker is ready, when the function "ready" returns nil.
+// When ctx ends, notifySystemd reports that the worker stops. It returns after both reports, or at once if
+// $NOTIFY_SOCKET is empty, because systemd then waits for no report.
 func notifySystemd(ctx context.Context, ready func(context.Context) error, log zerolog.Logger) {
 	send := func(state string) bool {
 		sent, err := daemon.SdNotify(false, state)

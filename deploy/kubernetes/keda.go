@@ -105,7 +105,7 @@ func (l *load) serviceProxy(ctx context.Context) (string, error) {
 	}
 	server := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Host != "tuma-metrics."+namespace+".svc:8080" {
-			http.Error(w, "the proxy does not know "+r.URL.Host, http.StatusBadGateway)
+			http.Error(w, "the proxy forwards only to the Service tuma-metrics, not to "+r.URL.Host, http.StatusBadGateway)
 			return
 		}
 		text, err := l.metrics(r.Context())

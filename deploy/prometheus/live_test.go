@@ -154,8 +154,8 @@ func (s *server) hasData(t *testing.T, expr string) bool {
 	return false
 }
 
-// short maps each duration of the rules to the duration in the copy that the test uses. The rules of the release do not
-// change.
+// The map "short" has a shorter duration for each duration in the rules. The test puts the shorter durations into a copy
+// of the rules. The rules of the release do not change.
 var short = map[string]string{"[1d]": "[10m]", "[2h]": "[20s]", "[1h]": "[1m]", "[15m]": "[20s]", "[10m]": "[10s]"}
 
 // shorten changes the rules so that alerts fire within seconds. Each alert waits 2 s instead of minutes, and looks back

@@ -121,8 +121,9 @@ func (a *Announcer) Accounts(ctx context.Context, holds map[string]accounts.Hold
 	return nil
 }
 
-// Pause logs when a campaign was paused. It also logs when the campaign was resumed, was cancelled or
-// has ended. The parameter "now" is the time by Redis' clock.
+// Pause writes a log line and an event after a campaign was paused, and again after it was resumed. If a
+// paused campaign was cancelled or has ended, Pause only forgets the pause. The parameter "now" is the
+// time by Redis' clock.
 func (a *Announcer) Pause(ctx context.Context, sum ledger.Summary, now time.Time) error {
 	if err := a.readStanding(ctx); err != nil {
 		return err

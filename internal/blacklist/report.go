@@ -19,7 +19,7 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// Reports adds to the suppression lists the numbers that delivery reports call blacklisted. If a gateway
+// Reports reads delivery reports, and adds blacklisted numbers to the suppression lists. If a gateway
 // queues messages, only the delivery report shows that a number is blacklisted. A number is added only if
 // other recipients of the sender ID received their messages shortly before and after its report. Make a
 // Reports with NewReports. It is safe for concurrent use.
@@ -58,7 +58,7 @@ func (x *Reports) Note(ctx context.Context, reports []tracking.Applied) {
 		if err != nil {
 			level = outage.Level(err, zerolog.ErrorLevel)
 		}
-		x.log.WithLevel(level).Err(err).Str("campaign", r.Campaign).Int("new", added).Msg("delivery reports call numbers blacklisted: adding them to the suppression list")
+		x.log.WithLevel(level).Err(err).Str("campaign", r.Campaign).Int("new", added).Msg("a delivery report shows that a number is blacklisted; adding the number to the suppression list")
 	}
 }
 

@@ -32,8 +32,8 @@ type SnapshotAccount struct {
 	MaxChars    int `json:"mc,omitempty"`
 	MaxSegments int `json:"mx,omitempty"`
 	Calls       int `json:"k,omitempty"`
-	// Held is true if the account had been held for long when planning started. If a route also
-	// names another account, it skips this account.
+	// Held is true if the account had been held for long when planning started. A route skips this
+	// account if the route also names another account.
 	Held bool `json:"h,omitempty"`
 }
 

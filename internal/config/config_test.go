@@ -82,7 +82,7 @@ func TestConfig_MistakesNameTheirLine(t *testing.T) {
 		"bad windows":               {"windows: never\n", `t.yaml:1: windows: "never" must be off`},
 		"bad window":                {"windows:\n  KE: 8-18\n", `t.yaml:2: windows.KE: "8-18" must be hours, such as "08:00-18:00"`},
 		"window of no time":         {"windows: {KE: '18:00-18:00'}\n", `t.yaml:1: windows.KE: "18:00-18:00" must be hours`},
-		"window that never opens":   {"windows:\n  KE: off\n  RU: '08:00-12:00'\n", `t.yaml:3: windows.RU: hours in RU: its time zones are never within 08:00-12:00 at the same moment: set longer hours`},
+		"window that never opens":   {"windows:\n  KE: off\n  RU: '08:00-12:00'\n", `t.yaml:3: windows.RU: hours in RU: no moment is within 08:00-12:00 in all time zones of this country: set longer hours`},
 		"window of no country":      {"windows: {XX: off}\n", `t.yaml:1: windows.XX: unknown country "XX"`},
 		"short callback secret":     {koboAccount + "    callback_secret: abc\n", "t.yaml:6: accounts.k.callback_secret: must have 8 to 128 characters"},
 		"callback secret of a path": {koboAccount + "    callback_secret: a/long/secret\n", "t.yaml:6: accounts.k.callback_secret: must consist of letters"},

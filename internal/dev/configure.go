@@ -70,11 +70,11 @@ func (e *environment) checkCountry(s setting) error {
 	if e.Country == "" || strings.EqualFold(e.Country, s.config.Country) {
 		return nil
 	}
-	has := "has no default_country"
+	has := "no default_country"
 	if s.config.Country != "" {
-		has = "has default_country: " + s.config.Country
+		has = "default_country: " + s.config.Country
 	}
-	return fmt.Errorf("%w: --country: the file %s %s: change the country in this file", ErrUsage, s.config.File, has)
+	return fmt.Errorf("%w: --country: the file %s has %s: change the country in this file", ErrUsage, s.config.File, has)
 }
 
 // openConfig reads a configuration, or writes it if the file does not exist.

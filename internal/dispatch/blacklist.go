@@ -37,8 +37,8 @@ const pauseBlacklisted = "blacklisted"
 // ID works, the method adds the recipients that the gateway reported as blacklisted to a suppression
 // list. If the gateway does not blacklist by sender, this is the list for all senders. If it does,
 // this is the list of the sender ID. In this case the method adds no recipient of a message without a
-// sender ID, because the answer is not about one of our senders. The method reports whether the campaign must
-// be paused, because the account has called too many recipients in a row blacklisted.
+// sender ID, because the answer is not about one of our senders. If too many recipients in a row are
+// blacklisted, the method returns true, and the campaign must be paused.
 //
 // The slot calls the method after the settle has recorded the rejections for this campaign.
 func (l *blacklisted) note(b *batch, g *ledger.Generation, records []campaign.Record) (pause bool) {

@@ -22,8 +22,8 @@ type Span struct{ From, Until time.Time }
 const horizon = 400 * day
 
 // In returns the window of the country with the given ISO code, in capitals. It returns an error if
-// the country or its time zones are unknown. It also returns an error if the country's
-// time zones are never within the hours at the same moment.
+// the country or its time zones are unknown. It also returns an error if no moment is within the
+// hours in all time zones of the country.
 func In(country string, h Hours) (*Window, error) {
 	names := zonesOf(country)
 	if len(names) == 0 {
@@ -39,7 +39,7 @@ func In(country string, h Hours) (*Window, error) {
 	}
 	// The result of this check is the same in every year.
 	if len(w.Spans(time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), 1)) == 0 {
-		return nil, fmt.Errorf("hours in %s: its time zones are never within %s at the same moment: set longer hours", country, h)
+		return nil, fmt.Errorf("hours in %s: no moment is within %s in all time zones of this country: set longer hours", country, h)
 	}
 	return w, nil
 }

@@ -24,7 +24,7 @@ type Movable struct {
 	Upload string
 	// To has the recipients, in the order of the batch.
 	To []campaign.Planned
-	// Been has the streams in which the recipients have been. The first is the stream of the
+	// The field "Been" lists the streams in which the recipients have been, first the stream of the
 	// batch.
 	Been []int
 	gens []movableGen

@@ -152,8 +152,8 @@ func (p *Plan) PlannedMessages(ctx context.Context) iter.Seq2[PlannedMessage, er
 	}
 }
 
-// PlannedSegments returns the number of segments of all messages in batches so far, in a campaign
-// with merge fields.
+// PlannedSegments returns how many segments the messages in the planned batches have together. It is
+// for campaigns with merge fields.
 func (p *Plan) PlannedSegments(ctx context.Context) (sum int, err error) {
 	for a := range p.Snapshot.Streams() {
 		for b, err := range p.ledger.records.batches(ctx, p.ID, a, true) {

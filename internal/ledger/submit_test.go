@@ -35,7 +35,7 @@ func (d *sequenceDriver) readBatch() *Work {
 	return w
 }
 
-// claim claims a generation that was just read, or was read long ago.
+// The method "claim" claims a generation that the worker has read, either just now or long ago.
 func (d *sequenceDriver) claim() {
 	w := d.readBatch()
 	if len(d.read) == 0 {
@@ -229,7 +229,7 @@ func (d *sequenceDriver) giveUp(r generationRead, call string, c *Claim) {
 	d.settleLater("abandon", r, call, c, repeat(len(r.gen.To), unknown(c.Why)), campaign.SettleAbandon, 0)
 }
 
-// submit submits a granted claim, and adds what the worker must do afterwards to d.ends.
+// The method "submit" submits a granted claim. It adds the worker's remaining steps for this claim to d.ends.
 func (d *sequenceDriver) submit(r generationRead, call string, a int, mg *modelGen, c *Claim, login string) {
 	// Invariant I5: no claim is granted while the campaign is paused or stopped.
 	if d.m.paused || d.m.stop != "" {

@@ -64,8 +64,8 @@ func (l *Ledger) Watch(ctx context.Context, id, batch string, at time.Time) erro
 }
 
 // BatchesAhead counts the open batches of a campaign in the same stream that were handed out before
-// this batch. It does not count batches whose watch is later than the deadline. The count stops at
-// limit, because a retry may have opened very many batches.
+// this batch. It does not count batches whose watch is later than the deadline. n is at most the
+// parameter "limit", because a retry may have opened very many batches.
 func (l *Ledger) BatchesAhead(ctx context.Context, id, batch string, deadline time.Time, limit int) (n int, err error) {
 	const step = 256
 	stream, _, _ := strings.Cut(batch, ".")
@@ -93,7 +93,7 @@ func (l *Ledger) BatchesAhead(ctx context.Context, id, batch string, deadline ti
 func (l *Ledger) NextDue(ctx context.Context, id string) (time.Time, error) {
 	first, err := l.rdb.ZRangeWithScores(ctx, openKey(id), 0, 0).Result()
 	if err != nil {
-		return time.Time{}, fmt.Errorf("read next due batch of %s: %w", id, err)
+		return time.Time{}, fmt.Errorf("read when the next open batch of %s is due: %w", id, err)
 	}
 	if len(first) == 0 {
 		return time.Time{}, nil

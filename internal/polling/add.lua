@@ -1,4 +1,4 @@
--- add.lua adds a call whose messages a gateway has accepted to the calls that wait for delivery reports.
+-- add.lua adds a call to the calls that wait for delivery reports. A gateway has accepted messages of this call.
 -- KEYS: 1 campaigns by the time of their next turn, 2 states of the calls
 -- ARGV, in the order of addArgs:
 --   campaign  'id:upload'

@@ -140,7 +140,7 @@ func (t *Tracker) Forget(ctx context.Context, c *ledger.Claim) {
 		return
 	}
 	if err := t.Attempts.End(ctx, t.Info.Fingerprint, c.Attempt()); err != nil {
-		t.Log.Debug().Err(err).Msg("could not delete finished attempt; reconciliation will be less precise") // the caller gets no error, because the failure has only this effect
+		t.Log.Debug().Err(err).Msg("could not delete finished attempt; reconciliation will be less precise") // Forget returns no error, because less precise reconciliation is the only effect
 	}
 }
 

@@ -19,8 +19,8 @@ func TestParseDurability_RoundTrip(t *testing.T) {
 	}
 }
 
-// With "appendfsync everysec" Redis may wait for a second after a change before it begins to write to the disk. The
-// timeout must be longer than that, but the answer must arrive before go-redis stops reading.
+// With "appendfsync everysec" Redis may begin to write a change to the disk up to a second after the change. The
+// timeout must be longer than a second, but the answer must arrive before go-redis stops reading.
 func TestDurability_WaitsLongerThanRedisMayNeed(t *testing.T) {
 	t.Parallel()
 	if got := (Durability{Fsync: true}).timeout(); got < 1500*time.Millisecond || got > 2500*time.Millisecond {

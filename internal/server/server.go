@@ -188,8 +188,7 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 }
 
 // Handler returns the handler of the doors and the API. If health is true, it also serves /healthz, /readyz and
-// /metrics.
-// The handler answers every other path with the same 404 as a wrong secret.
+// /metrics. For every other path, the answer is the same 404 as for a callback with a wrong secret.
 func (s *Server) Handler(health bool) http.Handler {
 	checks := s.healthChecks()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -53,7 +53,7 @@ func TestIndex_EveryIDIsFound(t *testing.T) {
 	x, rdb := newIndex(t)
 	const batches, size = 40, 500
 	for b := range batches {
-		s := batchOf("0."+strconv.Itoa(b), b*size, size, 1000) // more messages than expected, so that further segments are opened
+		s := batchOf("0."+strconv.Itoa(b), b*size, size, 1000) // more messages than expected, so that the index opens further segments
 		for range 2 {
 			if err := x.Enter(t.Context(), "L", []note{noteOf(s)}, time.Hour); err != nil {
 				t.Fatal(err)

@@ -44,9 +44,9 @@ type accountArgs struct {
 	Cost               int64
 }
 
-// Count adds the messages that a campaign has sent since its last count to the usage of a month. The
-// parameter "now" determines the month, in UTC. The parameter "sum" is a summary of the campaign. If
-// the campaign has sent nothing since its last count, Count does nothing.
+// Count updates the usage of a month: it adds the messages that a campaign has sent since the last
+// count of this campaign. The parameter "now" determines the month, in UTC. The parameter "sum" is a
+// summary of the campaign. If the campaign has sent nothing since its last count, Count does nothing.
 func (s *Store) Count(ctx context.Context, sum ledger.Summary, now time.Time) error {
 	m := mark{sum.Upload, sum.Accepted + sum.Delivered + sum.Undelivered, sum.Segments}
 	if m.messages == 0 || s.marked(sum.ID, m) {

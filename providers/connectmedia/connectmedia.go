@@ -87,8 +87,8 @@ type Provider struct {
 	// login is the encoded login, with which every form begins. It is a pointer, because fmt does not
 	// call the methods of a Secret value in an unexported field. So fmt would print the secret text.
 	login *providers.Secret
-	// key is the API key of an account of the current API. For other accounts it is nil. It is a pointer
-	// for the same reason as login.
+	// key is the API key of an account of the current API. For other accounts it is nil. Like the field
+	// "login", it is a pointer so that fmt does not print the secret text.
 	key *providers.Secret
 }
 

@@ -36,7 +36,7 @@ func (g guarded) Run() int {
 	code := g.Runner.Run()
 	addresses := refused()
 	for _, addr := range addresses {
-		fmt.Fprintf(os.Stderr, "FAIL: %s: something tried to dial %s; tests may only dial loopback\n", testedPackage(), addr)
+		fmt.Fprintf(os.Stderr, "FAIL: %s: the tests tried to connect to %s; tests may connect only to this machine (loopback)\n", testedPackage(), addr)
 	}
 	if len(addresses) > 0 && code == 0 {
 		code = 1
@@ -65,7 +65,7 @@ func Guard() (refused func() []string) {
 		if !slices.Contains(addresses, addr) {
 			addresses = append(addresses, addr)
 		}
-		return fmt.Errorf("dial %s %s: refused by the guard of tests: must be loopback", network, addr)
+		return fmt.Errorf("dial %s %s: refused by the network guard of the tests: the address must be on this machine (loopback)", network, addr)
 	}
 	dial.Guard(ask)
 	guardDefaultTransport(ask)

@@ -68,7 +68,7 @@ func TestGuard_FailsATestBinaryThatDialsOut(t *testing.T) {
 		t.Errorf("got %v, want a process that fails although its tests pass:\n%s", err, out)
 	}
 	for _, addr := range []string{"gateway.invalid:443", "192.0.2.1:8080", "[2001:db8::1]:8080", "198.51.100.1:81"} {
-		line := "FAIL: github.com/tuma-sms/tuma/providers/providertest: something tried to dial " + addr + ";"
+		line := "FAIL: github.com/tuma-sms/tuma/providers/providertest: the tests tried to connect to " + addr + ";"
 		if strings.Count(string(out), line) != 1 {
 			t.Errorf("want the line %q exactly once in\n%s", line, out)
 		}

@@ -67,7 +67,7 @@ var codes = map[int]code{
 	-301: doubtful("Unknown Error"),
 	-302: doubtful("Return XML Error"),
 	-303: doubtful("Received XML Error"),
-	-400: doubtful("Some numbers in list failed"), // some numbers failed, so the messages to the other numbers were sent
+	-400: doubtful("Some numbers in list failed"), // the gateway has sent the messages to the numbers that did not fail
 
 	-401: recipient("invalid_number", "Invalid Destination Address"),
 	-402: campaign("Invalid Source Address – Alphanumeric too long"),

@@ -33,7 +33,7 @@ type usageBody struct {
 func (a *API) addUsage() {
 	op := operation("get-usage", http.MethodGet, "/v1/usage", "Messages, segments and cost by month, account, sender ID and key", keys.ScopeRead,
 		describe("Sums up the messages that gateways have accepted, including those of deleted campaigns. Tuma keeps the current month and the two years before it. "+
-			"cost is the price that the gateway has named. Where the gateway names no price, estimate is the number of segments times the present price of the account."))
+			"The field 'cost' is the price that the gateway has named. If the gateway names no price, the field 'estimate' is the number of segments times the present price of the account."))
 	op.Responses = map[string]*huma.Response{"200": {Description: "Usage", Content: map[string]*huma.MediaType{
 		"application/json": {Schema: huma.SchemaFromType(a.huma.OpenAPI().Components.Schemas, typeOf[usageBody]())}, "text/csv": {Schema: &huma.Schema{Type: huma.TypeString}}}}}
 	huma.Register(a.huma, op, a.usage)

@@ -12,7 +12,7 @@ import (
 
 // TestGuard_InstalledWhereProvidersAreOpened requires the network guard of providertest in every
 // package whose tests can open a provider. The guard refuses connections to other machines.
-// These packages are the gateways, worker, and all packages that import a gateway or worker.
+// These packages are the gateways, the package worker, and all packages that import one of these.
 func TestGuard_InstalledWhereProvidersAreOpened(t *testing.T) {
 	t.Parallel()
 	folders := map[string][]parsed{}
@@ -35,9 +35,10 @@ func TestGuard_InstalledWhereProvidersAreOpened(t *testing.T) {
 	}
 }
 
-// opensProviders reports whether the tests of a folder can open a provider. They can if the folder
-// is a gateway, the catalog, the conformance suite or worker, or if one of its files imports one of
-// these packages. The parameter "files" has the Go files of the folder, including its tests.
+// opensProviders reports whether the tests of a folder can open a provider. Four kinds of packages
+// can open a provider: a gateway, the catalog, the conformance suite and the package worker. The
+// folder must be such a package, or one of its files must import such a package. The parameter
+// "files" has the Go files of the folder, including its tests.
 func opensProviders(folder string, files []parsed) bool {
 	opens := func(folder string) bool {
 		return folder == "providers" || folder == "worker" || matches("providers/*", folder)

@@ -14,9 +14,9 @@ import (
 var pauseInFlight = regexp.MustCompile(`(\d+) calls?, to (\d+) recipients?, had begun before`)
 
 // measurePauses pauses and resumes a campaign that is sent at full speed. The field o.times is the
-// number of pauses. Every other pause waits for the calls in flight, so no message may arrive after
-// it. The remaining pauses have the flag --no-wait, and print the number of calls in flight. After
-// a pause with --no-wait, only the messages of these calls may arrive.
+// number of pauses. The first, third, fifth … pause waits for the calls in flight, so no message may
+// arrive after it. The second, fourth … pause has the flag --no-wait, and prints the number of calls
+// in flight. After a pause with --no-wait, only the messages of these calls may arrive.
 func measurePauses(ctx context.Context, o flowOptions) ([]string, error) {
 	var b bounds
 	const lasts = 400 * time.Millisecond // the longest duration of one pause and resume

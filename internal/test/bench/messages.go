@@ -116,8 +116,8 @@ func measureMessages(ctx context.Context, server *redisServer, gateway *stampGat
 	return nil
 }
 
-// awaitAll waits until the gateway has n numbers. It returns the error of await if no number arrived during one call of
-// await.
+// awaitAll calls the method "await" until the gateway has n numbers. If no number arrives during one of these calls,
+// awaitAll returns the error of this call.
 func awaitAll(ctx context.Context, g *stampGateway, n int) error {
 	for {
 		before := g.count()

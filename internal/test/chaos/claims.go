@@ -104,9 +104,9 @@ func readClaim(campaign, field, record string) (claim, bool) {
 	return claim{campaign: campaign, field: field, state: f[0], token: f[1], uuid: id.String()}, err == nil
 }
 
-// recordExposed notes all calls that are open now as exposed, so they may end unknown. A fault that kills or stops a
-// process first calls recordExposed. Errors are ignored: if Redis does not answer within a second, another fault has
-// stopped or killed Redis, and that fault has noted the calls.
+// recordExposed records that all calls which are open now are exposed, so that they may end unknown. Before a fault
+// kills or stops a process, the fault calls recordExposed. Errors are ignored: if Redis does not answer within a
+// second, another fault has stopped or killed Redis, and has recorded the calls.
 func (c *claims) recordExposed(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -184,7 +184,7 @@ func (c *claims) records(ctx context.Context, of []claim) ([][]string, error) {
 }
 
 // The method "orphans" returns the claims of dead workers: the record of such a claim is still submitting with the
-// same token. Before it calls orphans, the caller waits so long that every call of a living worker has ended.
+// same token. The caller must first wait until every call of a living worker has ended.
 func (c *claims) orphans(ctx context.Context, of []claim) ([]claim, error) {
 	now, err := c.records(ctx, of)
 	if err != nil {

@@ -99,7 +99,7 @@ const (
 type options struct {
 	plan
 	binary     string
-	wrongClock string // tuma built with a clock that can be wrong; empty: no such build
+	wrongClock string // the path of a tuma whose clock can be wrong; empty if the run did not build it
 	overlay    string
 	redis      string
 	fsync      string

@@ -67,8 +67,8 @@ type chaosRun struct {
 	began       time.Time
 }
 
-// newChaosRun starts Redis, the proxy and the gateways, and prepares the workers and the processes `tuma
-// serve`. play starts them. If newChaosRun fails, it closes what it has started.
+// newChaosRun starts Redis, the proxy and the gateways. It prepares the workers and the processes `tuma serve`, which
+// the method "play" starts. If newChaosRun fails, it closes what it has started.
 func newChaosRun(ctx context.Context, o options, dir string, out io.Writer) (r *chaosRun, err error) {
 	r = &chaosRun{options: o, dir: dir, out: out, callersGone: map[string]*atomic.Int64{}, traffic: &traffic{}}
 	r.deliveries = newDeliveryLog(r.traffic.breach)
@@ -156,8 +156,8 @@ func (r *chaosRun) startGateways(ctx context.Context) (base string, err error) {
 
 // The method "serve" passes callbacks to the relay, and all other requests to the sandbox. It records the time of each
 // request for delivery reports, and the phone numbers in each call. If the caller closes the connection before the
-// answer to a call is ready, the method counts the call in callersGone. It does not count a call whose connection a
-// fault breaks: the sandbox has counted this call, and ends the method with a panic.
+// answer to a call is ready, the method counts the call in callersGone. If a fault closes the connection of a call, the
+// sandbox has counted this call. The method does not count it, because the sandbox ends the method with a panic.
 func (r *chaosRun) serve(w http.ResponseWriter, q *http.Request) {
 	if strings.HasPrefix(q.URL.Path, relayPath) {
 		r.relay.ServeHTTP(w, q)
@@ -276,8 +276,8 @@ func (r *chaosRun) logf(format string, args ...any) {
 
 // concurrentCampaigns returns how many campaigns are sent through a gateway at a time. Several are
 // needed to keep the account's slots busy, because each slot sends one batch and a campaign has few
-// batches. A gateway with idempotency keys has one campaign at a time, because chaos changes between two
-// campaigns how the gateway answers a repeated key.
+// batches. A gateway with idempotency keys has one campaign at a time. After each campaign, chaos changes the
+// gateway's answer to a repeated key.
 func concurrentCampaigns(gateway string) int {
 	switch {
 	case hasKeys(gateway):

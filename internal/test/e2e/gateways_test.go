@@ -196,8 +196,8 @@ func TestGateways_StoppedGatewayFailsNothing(t *testing.T) {
 	}
 }
 
-// If a gateway refuses the login or the sender, or the account has no credit left, its answer is about the account
-// or the campaign. So such an answer must not count as an attempt of any recipient.
+// A gateway may refuse a call because of the login, the sender or missing credit. This answer is about the account
+// or the campaign, so it must not count as an attempt of a recipient.
 
 func TestGateways_RefusedLoginUsesUpNoAttempt(t *testing.T) {
 	t.Parallel()

@@ -90,14 +90,14 @@ func (x *plantedRig) askQuietly(key, method, path, body string, want int) map[st
 	return out
 }
 
-// sendEverywhere sends a campaign with merge fields by command, and one message and one campaign at each gateway by the
-// API.
+// sendEverywhere sends a campaign with merge fields by the command line. Then it sends one message and one campaign
+// through each gateway by the API.
 func (x *plantedRig) sendEverywhere(key string) {
 	x.t.Helper()
 	text := x.word("of a campaign", "Zukwafumbo, {{jina}} ni wako leo Mvk7dulaq")
 	name := x.word("personal field", "Qwambi-Njeru Oloxtip")
 	ref := "ref-Zk4041-Bqx77"
-	x.plants = append(x.plants, newPlant(digits, "reference of a recipient", ref)) // may be in each output that may have the recipient's number
+	x.plants = append(x.plants, newPlant(digits, "reference of a recipient", ref)) // this reference may be in every output that may have the recipient's number
 	list := x.write("list.csv", "number,jina,ref\n"+plantedNumbers[0]+","+name+","+ref+"\n0"+plantedNumbers[1][3:]+","+name+",r2\n07129834,"+name+",r3\n")
 	x.run("commands", "send", "--id", "sale", "--via", "kobo", "--body", text, "--file", list, "--ref-column", "ref", "--status-events", "--wait")
 	if s := x.status("sale"); s.Accepted != 2 || s.Skipped != 1 {

@@ -306,8 +306,8 @@ func (r *schemaRig) credit() {
 	r.keyed.answers(nil)
 }
 
-// The method "refusals" uses an account that accepts nothing. It lets the account refuse more recipients than may
-// be rejected in a row.
+// The method "refusals" uses an account that accepts nothing. The gateway refuses too many recipients in a
+// row, so Tuma holds the account for bulk campaigns.
 func (r *schemaRig) refusals() {
 	r.ok(r.rdb.HDel(r.t.Context(), "tuma:account:{keyed}", "ok_at").Err())
 	r.keyed.answers(func(sms.MSISDN, int) (*providers.Result, error) { return rejectedResult(), nil })

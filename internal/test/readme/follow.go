@@ -49,7 +49,7 @@ var port = regexp.MustCompile(`(127\.0\.0\.1:|-port )([0-9]{2,5})\b`)
 // does not name these ports.
 var startsDev = regexp.MustCompile(`(?m)^tuma dev\b`)
 
-// newReader chooses the free ports and creates the home folder in the folder scratch.
+// newReader chooses the free ports and creates the home folder in the folder "scratch".
 func newReader(out io.Writer, tree, scratch, ci string, steps []step) (*reader, error) {
 	r := &reader{out: out, tree: tree, scratch: scratch, home: filepath.Join(scratch, "home"), ci: ci, ports: map[string]string{}, terminals: map[int]*terminal{}}
 	var held []net.Listener

@@ -15,7 +15,7 @@ import (
 const (
 	sampleComments = 40
 	sampleMessages = 20
-	// fewestWords is how many words a text of the sample has at least. Shorter texts are directives, names and keys.
+	// fewestWords is the minimum number of words in a text of the sample. Shorter texts are directives, names and keys.
 	fewestWords = 5
 )
 
