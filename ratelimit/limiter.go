@@ -50,9 +50,9 @@ type Limiter interface {
 	//
 	// The parameter "ahead" is the time until the turn. It is negative if the turn has passed. To
 	// compute it, add the wait that Reserve returned to the time at which Reserve returned, and pass
-	// the sum to time.Until. Return restores whole tokens only. It does not restore a token that
-	// has delayed the turn of a later reservation, so that the account stays within its rate. If
-	// Return fails, the tokens may be lost. Do not call it again.
+	// the sum to time.Until. Return restores whole tokens only. To keep the account within its rate,
+	// it does not restore a token that has delayed the turn of a later reservation. If Return fails,
+	// the tokens may be lost. Do not repeat the call of Return.
 	Return(ctx context.Context, n int, ahead time.Duration) error
 
 	// Cooldown pauses the account for the duration d. The turns of later reservations, by any

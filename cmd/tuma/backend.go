@@ -162,8 +162,8 @@ func workerConfig(b *backend, accounts []*config.Account) worker.Config {
 	return c
 }
 
-// poolSizeFor returns the number of Redis connections of a worker: two for each concurrent call,
-// which claims and settles its recipients, and some for polling the queues.
+// poolSizeFor returns the number of Redis connections of a worker: two for each concurrent call, and
+// some for polling the queues.
 func poolSizeFor(accounts []*config.Account) int {
 	calls := 0
 	for _, acc := range accounts {

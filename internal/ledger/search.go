@@ -185,8 +185,8 @@ func (s *Search) search(ctx context.Context, h campaignHead, out *Searched) erro
 	return s.results(ctx, out)
 }
 
-// decode decodes the spec of a campaign. It returns the countries that national numbers of the
-// campaign may have. The list has at least one element.
+// decode decodes the spec of a campaign. It returns the countries to which the campaign's numbers in
+// national format may belong. The list has at least one element.
 func (s *Search) decode(h campaignHead, out *Searched) (countries []string, err error) {
 	id := h.position.ID
 	if out.Spec, err = decodeSpec([]byte(h.spec)); err != nil {

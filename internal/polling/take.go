@@ -30,14 +30,14 @@ func (q *Queue) Take(ctx context.Context, lease time.Duration) (c Call, wait tim
 	token := script.NewToken()
 	out, err := q.scripts.Run(ctx, takeScript, []string{turnsKey(q.login), statesKey(q.login)}, script.Args(takeArgs{token, lease})...)
 	if err != nil {
-		return c, idle, false, fmt.Errorf("look for due delivery reports: %w", err)
+		return c, idle, false, fmt.Errorf("take a call whose delivery reports are due: %w", err)
 	}
 	switch {
 	case out[0] == "call" && len(out) == 7:
 		c, ok = parseCall(out[1], out[2])
 		c.Due, c.At, c.Step, c.Position, c.token = script.Milli(out[3]), script.Milli(out[4]), script.Int(out[5]), script.Int(out[6]), token
 		if !ok {
-			err = fmt.Errorf("look for due delivery reports: %w", script.ErrAnswer)
+			err = fmt.Errorf("take a call whose delivery reports are due: %w", script.ErrAnswer)
 		}
 		return c, idle, ok, err
 	case out[0] == "wait" && len(out) == 2:

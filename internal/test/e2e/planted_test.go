@@ -40,8 +40,8 @@ func TestPlanted_NothingIsWhereItDoesNotBelong(t *testing.T) {
 	}
 }
 
-// wantFinds checks the search itself. It adds each plant to the text of a source. The search must find the plants
-// that the source must not have, and no others.
+// wantFinds checks the search itself. It adds each plant to the text of a source. The search must find exactly
+// those plants that the source must not have.
 func (x *plantedRig) wantFinds(s source) {
 	x.t.Helper()
 	half := min(len(s.text)/2, 2000)

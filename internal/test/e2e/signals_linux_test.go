@@ -26,7 +26,7 @@ func pty(t *testing.T) (screen, tty *os.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = screen.Close() }) // an error changes nothing, because the test may have closed the file already
+	t.Cleanup(func() { _ = screen.Close() }) // ignore the error: the test may have closed the file already
 	var unlock, number uint32
 	// The method Fd would make reads from the file "screen" blocking. Close would then wait for a read, and the
 	// terminal would stay open until the process writes something.
@@ -136,7 +136,7 @@ func signalState(pid int) string {
 	return strings.Join(lines, "\n")
 }
 
-// loss is a way in which a worker gets a signal or loses its log.
+// loss is one case of the test: a worker gets a signal, or loses its terminal or its log.
 type loss struct {
 	// The function "start" starts a worker. Its result "harm" sends the signal, or closes the terminal or the log.
 	start func(*deployment) (cmd *exec.Cmd, harm func())
