@@ -125,7 +125,7 @@ type Campaign struct {
 	// not part of the content that Enqueue compares: the first Enqueue decides.
 	StatusEvents bool
 
-	// single is set in the campaign of a single message (Send).
+	// The field "single" is set if the campaign is a single message (Send).
 	single *single
 }
 

@@ -48,12 +48,12 @@ type OptOutReceipt struct {
 	// entries that were on the list already.
 	Added int `json:"added"`
 	Known int `json:"known"`
-	// InFlight counts the calls to these people that were claimed before the opt-out and are still
-	// in flight. WaitForInFlight waits for these calls.
+	// InFlight counts the calls that have an opted-out recipient, were claimed before the opt-out and
+	// are still in flight. WaitForInFlight waits for these calls.
 	InFlight InFlight `json:"in_flight"`
-	// Doubt is the number of calls with an unknown outcome to these people. At a gateway with
-	// idempotency keys, workers may repeat such a call unchanged. The gateway then sends the messages
-	// of the call only once.
+	// Doubt is the number of calls that have an opted-out recipient and an unknown outcome. At a gateway
+	// with idempotency keys, workers may repeat such a call unchanged. The gateway then sends the
+	// messages of the call only once.
 	Doubt    int `json:"doubt"`
 	inFlight []ledger.InFlightCall
 }

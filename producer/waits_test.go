@@ -44,7 +44,7 @@ func (c *commandCounter) ProcessPipelineHook(next redis.ProcessPipelineHook) red
 	}
 }
 
-// reach waits until the value of the counter n is at least the parameter "at".
+// The function "reach" waits until the counter n has at least the value "at".
 func reach(t *testing.T, n *atomic.Int64, at int64) {
 	t.Helper()
 	for limit := time.Now().Add(20 * time.Second); n.Load() < at; {

@@ -49,7 +49,7 @@ func TestParseMSISDN_FastPathAgreesOnEveryPrefix(t *testing.T) {
 				for _, rest := range []string{"0", "9"} {
 					national := fmt.Sprintf("%04d", prefix) + strings.Repeat(rest, plan.digits-4)
 					if !checkAgainstLibrary(t, "0"+national, plan.iso) {
-						break // the prefix alone prevents a decision, so the test does not try other digits
+						break // parseFast does not decide numbers with this prefix, so the test skips the other digits
 					}
 					if rest == "9" {
 						continue

@@ -79,7 +79,7 @@ func (a *account) reload(next *account) (restart []string) {
 	differs("reports", a.reportFor() != next.reportFor() || SampleSize(a.Reports) != SampleSize(next.Reports))
 	differs("reconcile_for", a.ReconcileFor != next.ReconcileFor)
 	if !reflect.DeepEqual(a.info, next.info) {
-		differs("the login, or a limit of the gateway", true)
+		differs("the login at the gateway, or a limit of the gateway such as max_recipients", true)
 		next.Provider = a.Provider
 	}
 	a.Provider, a.Sender, a.Price, a.OnUnknown, a.CallbackURL = next.Provider, next.Sender, next.Price, next.OnUnknown, next.CallbackURL

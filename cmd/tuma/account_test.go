@@ -74,7 +74,7 @@ func TestCheck_ReportsAllMistakesAtOnce(t *testing.T) {
 		t.Errorf("got exit %d and output\n%s%s\nwant exit 0 and 7 checks that are ok", exit, out, errOut)
 	}
 	h.gateway.SetPassword("demo", "changed")
-	if _, errOut, exit := h.run("check"); exit != exitFailed || !strings.Contains(errOut, "check its user and pass") {
+	if _, errOut, exit := h.run("check"); exit != exitFailed || !strings.Contains(errOut, "check the account's user and pass") {
 		t.Errorf("got exit %d and output\n%s\nwant exit 1 and advice to check the login", exit, errOut)
 	}
 }

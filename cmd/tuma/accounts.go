@@ -36,7 +36,7 @@ type accountView struct {
 	Balance   string    `json:"balance,omitempty"`
 	BalanceAt time.Time `json:"balance_at,omitzero"`
 	// InForceBy is the name of the worker whose settings of the account are in force. InForceSince
-	// is when these settings last changed. Differs lists the settings whose value differs in
+	// is when these settings last changed. The field Differs has the settings whose value differs in
 	// another live worker.
 	InForceBy    string                `json:"in_force_by,omitempty"`
 	InForceSince time.Time             `json:"in_force_since,omitzero"`

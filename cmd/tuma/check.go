@@ -73,7 +73,7 @@ func (a *app) check(ctx context.Context) error {
 	}
 	checkReports(cfg.Accounts, say)
 	if len(cfg.Accounts) == 0 {
-		failed = append(failed, misuse("%s has no accounts: add one under \"accounts\"", cfg.File))
+		failed = append(failed, misuse("%s has no accounts: add an account under the key \"accounts\"", cfg.File))
 	}
 	return errors.Join(failed...)
 }
@@ -89,11 +89,11 @@ func accountProblem(acc *config.Account, err error) error {
 	if e, ok := errors.AsType[*providers.Error](err); ok {
 		switch e.Cause {
 		case providers.CauseCredentials:
-			advice = ": check its " + strings.Join(acc.Login, " and ")
+			advice = ": check the account's " + strings.Join(acc.Login, " and ")
 		case providers.CauseConfiguration, providers.CauseNotUnderstood:
-			advice = ": check its base_url"
+			advice = ": check the account's base_url"
 		case providers.CauseConnection:
-			advice = ": check its base_url and the network"
+			advice = ": check the account's base_url, and the network"
 		}
 	}
 	return fmt.Errorf("account %s: %w%s", acc.Name, err, advice)

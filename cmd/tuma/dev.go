@@ -47,7 +47,7 @@ the worker finishes its calls in flight; a second Ctrl-C ends dev at once.`,
 		RunE:    a.verb(func(ctx context.Context, _ []string) error { return d.run(ctx) }),
 	}
 	f := c.Flags()
-	f.StringVar(&d.options.Country, "country", "", "`code` of the country of numbers such as 0712 345 678, for a new tuma.yaml")
+	f.StringVar(&d.options.Country, "country", "", "country `code` of numbers in national form, such as KE for 0712 345 678; dev writes it to a new tuma.yaml")
 	f.StringVar(&d.options.Data, "data", dev.DefaultData, "`folder` for campaigns")
 	f.IntVar(&d.options.RedisPort, "redis-port", dev.RedisPort, "`port` of Redis")
 	f.IntVar(&d.options.SandboxPort, "sandbox-port", dev.SandboxPort, "`port` of the sandbox")

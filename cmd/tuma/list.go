@@ -141,8 +141,8 @@ func (l *listCommand) printJSON(campaigns iter.Seq2[producer.Status, error]) err
 	return err
 }
 
-// parseSince parses the value of --since: a time, a day, or how long ago. A day begins at midnight local
-// time. An empty text is the zero time.
+// parseSince parses the value of --since: a time, a day, or a duration before now. A day begins at midnight
+// local time. For an empty text, parseSince returns the zero time.
 func parseSince(text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil

@@ -64,10 +64,10 @@ func (l *resultsCommand) checkFlags(c *cobra.Command) error {
 // recipient's cells in the chosen columns, and the recipient's line in the file.
 type uploaded struct {
 	names []string
-	// at returns the cells of a result and the line of the file. The line is 0 if --file is not
-	// given.
+	// The function "at" returns the cells for a result, and the recipient's line in the file. The
+	// line is 0 if --file is not given.
 	at    func(r producer.Result) (cells []string, line int, err error)
-	lines bool // lines is true if the function "at" returns line numbers of a file.
+	lines bool // The field "lines" is true if the function "at" returns line numbers of a file.
 	close func() error
 }
 

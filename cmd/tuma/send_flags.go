@@ -80,7 +80,7 @@ func (s *sendCommand) safetyFlags(f *pflag.FlagSet) {
 	f.BoolVar(&s.json, "json", false, "print JSON")
 }
 
-// parseMoment parses the value of a flag as a time. An empty text is the zero time.
+// parseMoment parses the value of a flag as a time. For an empty text, it returns the zero time.
 func parseMoment(flag, text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil

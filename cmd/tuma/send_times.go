@@ -102,7 +102,7 @@ func (t *sendTimes) parse(a *app, c *producer.Campaign) (err error) {
 	}
 	switch {
 	case expiry.Now:
-		return misuse("--expires-at: now leaves no time to send: use a later time")
+		return misuse("--expires-at: \"now\" expires the campaign at once: use a later time")
 	case expiry.In > 0 && !t.start.IsZero():
 		return misuse("--expires-at: %.60q counts from now, but the campaign starts later: use a date, or --expires-in, which counts from the start", t.expireAt)
 	case expiry.In > 0 && t.expireIn != "":

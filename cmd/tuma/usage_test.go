@@ -37,7 +37,7 @@ func TestUsage_MistakeIsOneLineAndExit2(t *testing.T) {
 		{[]string{"send", "--body", "x", "--file", c.dir}, "is a directory; a file of recipients is required"},
 		{[]string{"send", "--body", "x", "--file", numbers, "--start-at", "tomorrow"}, `--start-at: "tomorrow": must have a time of day, e.g. tomorrow 08:00`},
 		{[]string{"send", "--body", "x", "--file", numbers, "--start-at", "in 2h", "--expires-at", "in 3h"}, `use a date, or --expires-in, which counts from the start`},
-		{[]string{"send", "--body", "x", "--file", numbers, "--expires-at", "now"}, `--expires-at: now leaves no time to send`},
+		{[]string{"send", "--body", "x", "--file", numbers, "--expires-at", "now"}, `--expires-at: "now" expires the campaign at once`},
 		{[]string{"send", "--body", "x", "--file", numbers, "--expires-at", "in 2h", "--expires-in", "3h"}, `--expires-at and --expires-in both set the expiry`},
 		{[]string{"send", "--body", "x", "--file", numbers, "--start-at", "08:00", "--zone", "EAT+3"}, `--zone: unknown time zone "EAT+3"`},
 		{[]string{"send", "--body", "x", "--file", numbers, "--start-at", "2027-03-28 02:30", "--zone", "Europe/Berlin"}, `02:30 does not exist on 2027-03-28 in Europe/Berlin`},

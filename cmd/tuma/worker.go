@@ -190,7 +190,7 @@ func ignoreCancelled(ctx context.Context, err error) error {
 // returns an error if one of them does not exist or lacks a setting.
 func chooseAccounts(cfg *config.Config, names []string) ([]*config.Account, error) {
 	if len(cfg.Accounts) == 0 {
-		return nil, misuse("%s has no accounts: add one under \"accounts\"", cfg.File)
+		return nil, misuse("%s has no accounts: add an account under the key \"accounts\"", cfg.File)
 	}
 	if len(names) == 0 {
 		names = cfg.AccountNames()

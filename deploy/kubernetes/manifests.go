@@ -12,8 +12,8 @@ import (
 	"github.com/tuma-sms/tuma/deploy/schemas"
 )
 
-// broken has changes to the objects that the chart renders with ci/production.yaml. The API server must refuse the
-// result of each change.
+// The list "broken" has changes to the objects that the chart renders with ci/production.yaml. The API server must
+// refuse the result of each change.
 var broken = [][2]string{
 	{"terminationGracePeriodSeconds:", "terminationGracePeriodSecond:"},
 	{"scaleTargetRef:", "scaleTarget:"},
@@ -46,11 +46,11 @@ func (m *machine) manifests(ctx context.Context, deploy string) error {
 	}
 	sets, err := filepath.Glob(filepath.Join(deploy, "helm", "tuma", "ci", "*.yaml"))
 	if err != nil || len(sets) < 6 {
-		return fmt.Errorf("%d value sets, want 6 or more: %w", len(sets), err)
+		return fmt.Errorf("found %d value sets of the chart, want 6 or more: %w", len(sets), err)
 	}
 	overlays, err := filepath.Glob(filepath.Join(deploy, "kustomize", "overlays", "*"))
 	if err != nil || len(overlays) < 2 {
-		return fmt.Errorf("%d overlays, want 2 or more: %w", len(overlays), err)
+		return fmt.Errorf("found %d kustomize overlays, want 2 or more: %w", len(overlays), err)
 	}
 	rendered := map[string]string{}
 	for _, set := range sets {
@@ -80,7 +80,7 @@ func (m *machine) manifests(ctx context.Context, deploy string) error {
 			return errors.New("the API server accepts " + change[1] + ":\n" + out)
 		}
 	}
-	fmt.Printf("   the API server accepts %d objects of %d value sets and overlays, and refuses %d broken ones\n", objects, len(rendered), len(broken))
+	fmt.Printf("   the API server accepts %d objects of %d value sets and overlays, and refuses all %d objects with a mistake\n", objects, len(rendered), len(broken))
 	return nil
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/tuma-sms/tuma/sms"
 )
 
-// If a gateway sends every report twice, this does not make the run of blacklisted recipients
-// longer.
+// A gateway may send every report twice. The second report must not make the run of blacklisted
+// recipients longer.
 func TestRule_RepeatedReportsCountOnce(t *testing.T) {
 	t.Parallel()
 	var rule Rule

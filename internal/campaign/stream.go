@@ -24,10 +24,9 @@ func BatchStream(batch string) (int, error) {
 // in prelude.lua).
 const MaxStreams = 1024
 
-// Stream is an account together with the sending hours of its recipients. Batches are numbered by
-// stream, and each stream has its own limit of open batches. So all recipients of a batch have the
-// same sending hours. A stream outside its hours does not use up the open batches of other
-// streams.
+// Stream is an account together with the sending hours of its recipients. Each batch belongs to one
+// stream, so all its recipients have the same sending hours. Batches are numbered by stream. Each
+// stream has a separate open-batch limit, so a stream outside its hours does not delay other streams.
 type Stream struct {
 	Number       int
 	Account      SnapshotAccount

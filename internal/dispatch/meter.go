@@ -67,8 +67,8 @@ func resultOf(a answer, recipients int) string {
 	return ResultRejected
 }
 
-// recordedBy returns the records whose status a settle with the given reason stores. With the reasons
-// SettlePartial and SettleLookup, unknown recipients stay doubtful, and recordedBy omits their
+// recordedBy returns the records whose status is stored by a settle with the given reason. With the
+// reasons SettlePartial and SettleLookup, unknown recipients stay doubtful, so recordedBy omits their
 // records.
 func recordedBy(reason campaign.SettleReason, records []campaign.Record) []campaign.Record {
 	if reason != campaign.SettlePartial && reason != campaign.SettleLookup {

@@ -107,7 +107,7 @@ var (
 	// ErrTooFast means that the key has made too many requests in this second.
 	ErrTooFast = errors.New("too many requests a second for this key")
 	// ErrSpent means that the key has reached its daily limit of messages.
-	ErrSpent = errors.New("the messages of this key for today are used up")
+	ErrSpent = errors.New("this key has reached its daily limit of messages")
 )
 
 // Store reads and writes the keys. It is safe for concurrent use, also by several processes.

@@ -252,7 +252,7 @@ func (r *testLedger) enqueueAgain(id string, spec campaign.Spec, row int) []any 
 var messageKeys = []string{ledgerKey("m"), openKey("m"), specKey("m"), tombstoneKey("m"), overlayKey("m", 0), delaysKey("m"), quarantineKey("m"), quarantineWorkKey("m"), uploadsKey("m"),
 	openIndex, messageIndex}
 
-// content returns the word "archived" or "full", and the full form of what Redis holds of the message m.
+// The method "content" returns the word "archived" or "full", and the fields of the full form of the message m.
 func (r *testLedger) content() (form string, fields map[string]string) {
 	r.Helper()
 	full, err := r.records.full(r.Context(), "m")

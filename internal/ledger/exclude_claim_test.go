@@ -12,7 +12,8 @@ import (
 )
 
 // A worker compares a call with the campaign's opt-outs, and waits for the call's turn. Meanwhile,
-// other people opt out. These opt-outs must not refuse the claim. Otherwise, a slow account would never send again.
+// other people opt out. These opt-outs must not make Redis refuse the claim. Otherwise, a slow account would never
+// send again.
 func TestOptOutExclude_OptOutsOfOthersDoNotRefuseAClaim(t *testing.T) {
 	t.Parallel()
 	optOuts := func(rows ...int) func(*testLedger) { return func(r *testLedger) { r.exclude("c", rows...) } }
@@ -73,8 +74,8 @@ func TestOptOutExclude_OptOutsOfOthersDoNotRefuseAClaim(t *testing.T) {
 	}
 }
 
-// The function "excluding" returns a function that passes numbers to campaign c. If "numbers" is empty, the
-// returned function passes the whole list.
+// The function "excluding" returns a function that excludes numbers of a suppression list in campaign c. If
+// "numbers" is empty, the returned function excludes all numbers of the list.
 func excluding(list string, numbers ...sms.MSISDN) func(*testLedger) {
 	return func(r *testLedger) {
 		_, err := r.Exclude(r.Context(), "c", list, numbers)

@@ -83,7 +83,8 @@ func closedField(stream int) string   { return "z:" + strconv.Itoa(stream) }
 func canaryField(stream int) string   { return "cb:" + strconv.Itoa(stream) }
 func assignedField(stream int) string { return "to:" + strconv.Itoa(stream) }
 
-// countField is the field of a count, e.g. fieldAccepted, of one stream.
+// countField returns the name of the field that holds a count of one stream. The parameter "count" is the
+// field of the same count of the whole campaign, e.g. fieldAccepted.
 func countField(count string, stream int) string { return count + ":" + strconv.Itoa(stream) }
 
 func skipReasonField(reason string) string { return "x:" + reason }

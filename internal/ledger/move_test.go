@@ -103,7 +103,7 @@ func TestFailoverMove_OnlyRecipientsCertainlyNotSent(t *testing.T) {
 		rows = append(rows, p.Row)
 	}
 	slices.Sort(rows)
-	// One recipient of the fourth call was once unknown, and must not move.
+	// One recipient of the fourth call was unknown before, and must not move.
 	if want := []int{11, 12, 13, 14, 15}; !slices.Equal(rows, want) {
 		t.Errorf("may move %v, want %v", rows, want)
 	}
@@ -112,7 +112,7 @@ func TestFailoverMove_OnlyRecipientsCertainlyNotSent(t *testing.T) {
 	if s := r.summary("c"); s.ByAccount[0].Pending != 10 || s.ByAccount[1].Pending != 5 {
 		t.Errorf("counts by account are %+v, want 10 pending at a0 and 5 at a1", s.ByAccount)
 	}
-	// After the cancel, the recipient that was once unknown is unknown again. Calls in flight stay in flight.
+	// After the cancel, the recipient that was unknown before the retry is unknown again. Calls in flight stay in flight.
 	_, err = r.Cancel(t.Context(), "c", "me")
 	r.ok(err)
 	r.expect("c", "pending pending pending pending pending pending skipped skipped skipped unknown skipped skipped skipped skipped skipped")
@@ -155,8 +155,8 @@ func (r *testLedger) snapshot(id string) campaign.PlanSnapshot {
 	return f
 }
 
-// A late result arrives for a claim that Redis lost, or for a call that the gateway first
-// denied. Before that, the recipients of the claim have moved twice.
+// A late result arrives for a claim that Redis has lost, or for a call that the gateway has
+// certainly not taken, according to its first answer. The claim's recipients have moved twice.
 func TestFailoverLateResult_ReachesMovedRecipients(t *testing.T) {
 	t.Parallel()
 	r := newTestLedger(t)

@@ -75,7 +75,8 @@ func (x *Reports) Awaited(ctx context.Context, c SentCall, sample int) ([]Awaite
 	return awaited, nil
 }
 
-// sample returns the sample of the given size of a campaign.
+// The method "sample" returns a sample of a campaign's rows. The parameter "size" is the number of rows; 0 means all
+// rows.
 func (x *Reports) sample(ctx context.Context, id string, size int) (campaign.Sample, error) {
 	if size == 0 {
 		return campaign.Sample{}, nil

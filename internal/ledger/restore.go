@@ -9,10 +9,10 @@ import (
 // process may archive or restore the message.
 const restoreTries = 8
 
-// restore replaces the archive of a message by its full form. upload is the token of its upload; an empty
-// upload stands for any message with this ID. If the result "again" is true, the message may have its
-// full form now, and a script that did not find the message must run again. The result is false if the
-// message has neither form.
+// restore replaces the archive of a message by its full form. The parameter "upload" is the token of the
+// message's upload. If it is empty, the message may have any token. If the result "again" is true, the
+// message may have its full form now, and a script that did not find the message must run again. If
+// "again" is false, the message has neither form.
 func restore(ctx context.Context, l *Ledger, id, upload string) (again bool, err error) {
 	f, err := l.records.form(ctx, id)
 	if err != nil || !f.full && f.archive == nil || upload != "" && f.upload != upload {

@@ -46,11 +46,11 @@ const retryLaterStatus = 7
 
 // Settle writes the outcomes of a generation's recipients. It takes one record for each recipient,
 // in order. Pending means that the gateway certainly refused the recipient for now, and that the
-// recipient may be submitted again after retryIn. Records with a longer RetryIn form a separate
-// generation, which waits for the longest RetryIn.
+// recipient may be submitted again after retryIn. Pending records whose RetryIn is longer
+// than retryIn form a separate generation, which waits for the longest RetryIn.
 //
 // If the claim has Resend, recipients that become Unknown now, and were not Unknown before, are
-// submitted once more. segments is the number of segments of one message.
+// submitted once more. The parameter "segments" is the number of segments of one message.
 func (l *Ledger) Settle(ctx context.Context, c *Claim, records []campaign.Record, reason campaign.SettleReason, segments int, retryIn time.Duration) (Settled, error) {
 	if len(records) != len(c.gen.To) {
 		return Settled{}, fmt.Errorf("settle %s %s: got %d records, want %d, one for each recipient", c.id, c.batch, len(records), len(c.gen.To))

@@ -53,8 +53,7 @@ func (l *Lane) Cooldown(ctx context.Context, d time.Duration) error {
 type Request struct {
 	Units int
 	Slots *Slots
-	// FairGap returns the time in which the account's rate allows each live worker to take as many
-	// units as the field Units has.
+	// FairGap returns the time that the account's rate needs for one such call of each live worker.
 	FairGap func(context.Context) time.Duration
 }
 

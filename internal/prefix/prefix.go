@@ -56,8 +56,8 @@ func isOwn(name string) bool {
 	return false
 }
 
-// clients maps each client for which Add was called to its prefix. The keys are weak pointers, so
-// that an unused client can be freed.
+// The map "clients" has the prefix of each client for which Add was called. The keys are weak
+// pointers, so that an unused client can be freed.
 var clients sync.Map
 
 // The lock "adding" serializes calls of Add, so that a client gets only one hook.

@@ -6,7 +6,7 @@ import (
 )
 
 // After a server has taken a task, the gate checks more often. The more queues the gate has, the less often it
-// checks, because each check may lead to a try of every queue.
+// checks, because each check may make every server try its queue.
 func TestGate_PeriodAfterATask(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {

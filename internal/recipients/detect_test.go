@@ -41,8 +41,8 @@ func TestGuess_EncodingIsReported(t *testing.T) {
 	}
 }
 
-// Begins must refuse every list whose reading would fail before the first recipient, and must accept every
-// other list.
+// The function Begins must refuse every list whose reading would fail before the first recipient. It must accept
+// every other list.
 func TestBegins_ChecksTheFirstRows(t *testing.T) {
 	t.Parallel()
 	for name, x := range map[string]struct {

@@ -141,8 +141,8 @@ func parseFault(in Fault) (fault, error) {
 type faults struct {
 	mu     sync.Mutex
 	rng    *rand.Rand
-	next   []fault // the faults with N, in the order in which they were added
-	random []fault // the faults with P
+	next   []fault // the faults whose field N is set, in the order in which they were added
+	random []fault // the faults whose field P is set
 }
 
 func (fs *faults) reset(seed uint64) {

@@ -68,8 +68,8 @@ type failoverRun struct {
 	id      string
 	camp    *wake.Campaign
 	from    int // the index of the stream from which work is taken
-	// targets has the indexes of the accounts that can take the work. room has, for each stream, how many more
-	// batches the stream can take.
+	// The set "targets" has the indexes of the accounts that can take the work. The map "room" has, for each
+	// stream, how many more batches the stream can take.
 	targets map[int]bool
 	room    map[int]int
 	// openBatchLimit is the open-batch limit of the held account. The field "moved" is the number

@@ -23,8 +23,8 @@ type dueArgs struct {
 	Life, Least time.Duration
 }
 
-// LookAgain searches for the messages of parked reports that are due. If the outcome of such a message is
-// unknown, the report proves that the gateway took the message. Apply does not use this proof for a final
+// LookAgain takes the parked reports that are due, and searches for their messages. If the outcome of a message
+// is unknown, its report proves that the gateway took the message. Apply does not use this proof for a final
 // report, because a worker may not have settled the answer to the call yet. LookAgain returns how many
 // reports it has checked.
 func (t *Tracker) LookAgain(ctx context.Context) (int, error) {

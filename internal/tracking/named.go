@@ -31,8 +31,8 @@ func parseCallName(name string) (ref ledger.BatchRef, call int, ok bool) {
 	return ledger.BatchRef{Campaign: campaign[:at], Upload: campaign[at+1:], Name: rest[:dot]}, call, err == nil && call >= 0
 }
 
-// places returns the places at which the message of each report may be. If the report reports[i] names a call that
-// does not exist, places sets results[i] to Unmatched.
+// The method "places" returns, for each report, the places where its message may be. If reports[i] names a call that
+// does not exist, the method sets results[i] to Unmatched.
 func (t *Tracker) places(ctx context.Context, reports []Report, results []Result) ([][]Place, error) {
 	var ids []string
 	var at []int // for each ID, the position of its report

@@ -18,7 +18,7 @@ local now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 local function int(n) return string.format('%.0f', n) end
 local n = tonumber(redis.call('HGET', H, 'n') or 0)
 
--- A segment is 'buckets next-place opened until'.
+-- The record of a segment has the form 'buckets next-place opened until'.
 local buckets, next_place, opened, till
 local segment = n > 0 and redis.call('HGET', H, 's' .. int(n))
 if segment then

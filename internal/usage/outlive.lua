@@ -1,10 +1,10 @@
--- outlive.lua keeps the counted totals of a removed campaign for a while, so that a count that is still running adds
--- nothing.
+-- outlive.lua keeps the counted totals of a removed campaign for a while. Another process may still be counting the
+-- usage of this campaign. That process reads these totals and adds nothing.
 -- KEYS: 1 counted totals of the campaign; for a single message also 2, a hash with the counted totals of many messages
 -- ARGV, in the order of outliveArgs:
 --   life  ms
 --   id    of the campaign
--- Returns {'done'}. Running it again changes only the time of the removal.
+-- Returns {'done'}. Running it again only extends the time for which the totals are kept.
 local life, id = unpack(ARGV)
 local state = KEYS[2] and redis.call('HGET', KEYS[2], id)
 if state then

@@ -72,8 +72,8 @@ func (s *Service) States(ctx context.Context) ([]State, error) {
 	return out, nil
 }
 
-// Enable makes Tuma deliver to an endpoint again. The receiver of the endpoint answered 410, or Tuma paused the
-// endpoint because many requests had failed.
+// Enable makes Tuma deliver to an endpoint again. Use it after the receiver of the endpoint answered 410,
+// or after Tuma paused the endpoint because many requests had failed.
 func (s *Service) Enable(ctx context.Context, name string) error {
 	if _, err := s.endpoint(ctx, name); err != nil {
 		return err

@@ -39,10 +39,10 @@ type picker struct {
 	endpoint *Endpoint
 	now      time.Time
 	limit    int
-	// behind has the waiting members, grouped by the field "order". Messages with the same "order" keep their
-	// order, for example all messages about one campaign or one account.
+	// The map "behind" has the waiting members, grouped by the field "order". All messages about one campaign, or
+	// about one account, have the same value in this field. They are sent in sequence.
 	behind map[string][]member
-	// sending has the value of the field "order" of each message in the batch.
+	// The set "sending" has the value of the field "order" of each message in the batch.
 	sending map[string]bool
 	waiting int
 }

@@ -16,7 +16,7 @@ func TestSent_TimeoutNamesWhatBlocks(t *testing.T) {
 	}
 	enqueue(t, tuma.Client(), nil, number, "0722000001")
 	wants := []string{"not at rest after 2s", "1 campaign, 1 not ended", "campaign a: ", "2 of 2 recipients pending, 0 calls in flight",
-		"blocked by account test: audit, by operator, until the test or the service acts"}
+		"blocked by account test: audit, by operator, which lasts until the test or the service acts"}
 	expectFailure(t, true, func(f testing.TB) { tuma.Sent(f) }, wants...)
 	expectFailure(t, true, func(f testing.TB) { tuma.AssertStatus(f, "a", number, "accepted") }, wants...)
 	if _, err := tuma.Client().Release(t.Context(), "test"); err != nil {
@@ -33,7 +33,7 @@ func TestSentTo_TimeoutNamesTheBlockedGateway(t *testing.T) {
 	tuma.SetCredit(0)
 	enqueue(t, tuma.Client(), nil, number)
 	tuma.AwaitBlocked(t, 1)
-	expectFailure(t, true, func(f testing.TB) { tuma.SentTo(f, number) }, "1 call in flight", "the gateway is blocked, and 1 call is waiting in it: call Unblock",
+	expectFailure(t, true, func(f testing.TB) { tuma.SentTo(f, number) }, "1 call in flight", "the gateway is blocked, and 1 call is waiting for its reply: use the method Unblock",
 		"the script of the gateway still has answers for 2 calls", "no credit: call SetCredit")
 	expectFailure(t, true, func(f testing.TB) { tuma.AwaitBlocked(f, 5) }, "1 call is waiting in the gateway after 2s, want 5", "campaign a: ")
 }

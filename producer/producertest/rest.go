@@ -162,7 +162,7 @@ func blocked(b producer.Block) string {
 	if b.Until != nil {
 		return what + ", tried again at " + b.Until.Format(time.RFC3339)
 	}
-	return what + ", until the test or the service acts"
+	return what + ", which lasts until the test or the service acts"
 }
 
 // describe lists the script and the settings of the gateway. The list is empty if the gateway
@@ -172,7 +172,7 @@ func (g *gateway) describe() []string {
 	defer g.mu.Unlock()
 	var lines []string
 	if g.blocked != nil {
-		lines = append(lines, fmt.Sprintf("  the gateway is blocked, and %s waiting in it: call Unblock", counted(g.waiting, "call is", "calls are")))
+		lines = append(lines, fmt.Sprintf("  the gateway is blocked, and %s waiting for its reply: use the method Unblock", counted(g.waiting, "call is", "calls are")))
 	}
 	left := 0
 	for _, s := range g.script {

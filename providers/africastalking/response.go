@@ -72,7 +72,7 @@ var words = func() map[string]providers.Result {
 	for _, w := range codes {
 		words[strings.ToLower(w.name)] = w.Result
 	}
-	for state, report := range states { // a refused recipient may have a status that DLRs have for undelivered messages
+	for state, report := range states { // a refused recipient may have a status that DLRs use for an undelivered message
 		if name := strings.ToLower(state); report.Final && !report.Delivered {
 			words[name] = rejected(name)
 		}

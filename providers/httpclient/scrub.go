@@ -70,5 +70,5 @@ type scrubbedError struct {
 // Error returns the text without secrets.
 func (e *scrubbedError) Error() string { return e.text }
 
-// Is reports whether target is in the chain of the original error.
+// Is implements the interface of errors.Is. It reports whether target is in the chain of the original error.
 func (e *scrubbedError) Is(target error) bool { return e.is(target) }

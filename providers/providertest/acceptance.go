@@ -82,7 +82,7 @@ func (x *exam) wantAcceptedOnly(g *gateway, numbers []sms.MSISDN) {
 	}
 	for number, times := range g.AllAccepted() {
 		if !want[number] || times != 1 {
-			x.Errorf("%s: the gateway accepted %d messages (number in the call: %v); want one message for each number of the call", sms.MSISDN(number).Masked(), times, want[number])
+			x.Errorf("%s: the gateway accepted %d messages (the call has this number: %v); want one message for each number of the call", sms.MSISDN(number).Masked(), times, want[number])
 		}
 		delete(want, number)
 	}
@@ -112,8 +112,8 @@ func refusesNoRecipients(x *exam) {
 func (x *exam) wantNoCall(g *gateway, p providers.Provider, b providers.Batch) {
 	x.Helper()
 	a := x.send(p, b)
-	x.wantError(a, providers.Rejected, providers.Campaign, providers.CauseRefused, "a batch that cannot be sent")
-	x.wantSeen(int64(len(g.exchanges())), 0, "a batch that cannot be sent")
+	x.wantError(a, providers.Rejected, providers.Campaign, providers.CauseRefused, "a batch with too many recipients or with none")
+	x.wantSeen(int64(len(g.exchanges())), 0, "a batch with too many recipients or with none")
 }
 
 // answerForSome makes the gateway return the reply "word" for some numbers, and checks the results of all

@@ -121,7 +121,7 @@ func sendWithChangedError(change func(e *providers.Error)) sendFunc {
 	}
 }
 
-// answering returns a method Send that is correct, except that the function "change" alters the results.
+// The function "answering" returns a method Send that is correct, except that the function "change" alters the results.
 func answering(change func(b providers.Batch, results []providers.Result)) sendFunc {
 	return func(ctx context.Context, w withSend, b providers.Batch) ([]providers.Result, error) {
 		results, err := w.Provider.Send(ctx, b)

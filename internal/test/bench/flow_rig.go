@@ -27,8 +27,8 @@ import (
 // infos has the facts about each gateway.
 var infos = catalog.Infos()
 
-// measured is the gateway of the measurements that use only one gateway. It is the gateway that takes the most
-// recipients a call.
+// The variable "measured" is the name of the gateway for measurements that use only one gateway. This gateway takes
+// the most recipients a call.
 var measured = slices.MaxFunc(catalog.Names(), func(a, b string) int {
 	return cmp.Compare(infos[a].MaxRecipients, infos[b].MaxRecipients)
 })

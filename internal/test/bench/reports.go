@@ -30,7 +30,7 @@ const (
 	// second. At most 1 % of the callbacks may take longer than slowestCallback.
 	latencyRate     = 2_000
 	slowestCallback = 50 * time.Millisecond
-	// indexBytes is how many bytes of Redis the index may take for each recipient.
+	// indexBytes is the maximum size of the index in Redis, in bytes for each recipient.
 	indexBytes = 8
 	// leastThroughput is the smallest permitted share: the throughput of a worker that indexes its messages, divided
 	// by the throughput of a worker that does not index them.

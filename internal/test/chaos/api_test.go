@@ -70,7 +70,7 @@ func TestAPIClient_RepeatsUntilA2xx(t *testing.T) {
 	at := time.Now().UTC()
 	for _, c := range []struct {
 		name     string
-		statuses []int // of the first answers; 0 breaks the connection; all later answers are 202
+		statuses []int // statuses of the first answers; 0 means a broken connection; all later answers have the status 202
 		refused  bool
 	}{
 		{name: "at once"},

@@ -160,8 +160,8 @@ type lastWord struct {
 	promised bool
 }
 
-// lastWordOf returns what a gateway reports about the message of a result. The parameter "posts" maps a number to
-// true if its message is delivered, according to the gateway that posts reports.
+// lastWordOf returns what a gateway reports about the message of a result. The parameter "posts" is from the
+// gateway that posts reports. It maps a number to true if the message to this number is delivered.
 func (r *chaosRun) lastWordOf(gateway string, number uint64, x producer.Result, posts map[uint64]bool) (w lastWord) {
 	switch {
 	case gateway == posted:

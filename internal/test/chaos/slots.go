@@ -23,9 +23,9 @@ type processSlot struct {
 	// runs the binary wrongClock.
 	wrongClock string
 	off        atomic.Int64
-	// clock is held while a fault makes the process' clock wrong.
+	// The mutex "clock" is locked while a fault makes the process' clock wrong.
 	clock sync.Mutex
-	// fault is held while another fault hits the process.
+	// The mutex "fault" is locked while a fault of any other kind hits the process.
 	fault   sync.Mutex
 	current atomic.Pointer[child]
 	replace chan *child
@@ -132,7 +132,7 @@ func (s *processSlot) drain(ctx context.Context, within time.Duration) error {
 	return nil
 }
 
-// The method "end" kills every process of the slot that still runs.
+// The method "end" kills every process that the slot has started and that is still running.
 func (s *processSlot) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -57,8 +57,8 @@ type deployment struct {
 	rdb     redis.UniversalClient
 	gateway *simulator.Server
 	client  *producer.Client
-	env     []string // further variables of processes and commands
-	program string   // the tuma that is run; if it is "", the variable "binary" applies
+	env     []string // further environment variables of processes and commands
+	program string   // path of the tuma command to run; if it is "", the path in the variable "binary" is used
 	mu      sync.Mutex
 	workers []*exec.Cmd
 }

@@ -21,8 +21,8 @@ type optOutTimes struct {
 	calls map[uint64]int
 }
 
-// The method "check" counts the calls to each number that reached the gateway after the opt-out of the number. These
-// calls must not be more than the opt-out has reported as in flight.
+// For each opted-out number, the method "check" counts the calls that reached the gateway after the opt-out of this
+// number. They must not be more than the calls that the opt-out has reported as in flight.
 func (o *optOutTimes) check(f *deployment) (inFlight int) {
 	f.t.Helper()
 	o.mu.Lock()

@@ -24,7 +24,8 @@ func (x *allGateways) refusing() iter.Seq2[int, providers.Kind] {
 	}
 }
 
-// The method "reply" sets the reply to the first n numbers of the i-th gateway.
+// The method "reply" sets the reply of the gateway with the given name. The reply is for the first n test numbers of
+// gateway i.
 func (x *allGateways) reply(name string, i, n int, reply simulator.Reply) {
 	x.t.Helper()
 	var all []uint64

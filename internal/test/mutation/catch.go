@@ -69,7 +69,7 @@ type verdict string
 const (
 	caught   verdict = "caught"
 	survived verdict = "survived"
-	broken   verdict = "broken" // the mutant does not fit or compile, or the run failed for another reason
+	broken   verdict = "broken" // the mutant cannot be made or compiled, or the run failed for another reason
 )
 
 // finding is the verdict on one run of a catcher, with its reason.

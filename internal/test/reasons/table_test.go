@@ -1,9 +1,9 @@
 package reasons
 
-// kind names where a reason appears, such as at a recipient or at a held account.
+// The type "kind" is the place where a reason appears, such as a recipient or the hold of an account.
 type kind string
 
-// These are the kinds of words. Each kind has a section on the page.
+// These are the kinds of reasons. Each kind has a section in docs/reasons.md.
 const (
 	skipped   kind = "skipped"
 	number    kind = "invalid number"
@@ -13,12 +13,12 @@ const (
 	pause     kind = "pause"
 )
 
-// word is a reason, with its meaning and advice.
+// The type "word" has a reason, its meaning, and advice for the reader.
 type word struct {
 	word, means, do string
 }
 
-// words are all reasons, by kind.
+// The map "words" has all reasons, by kind.
 var words = map[kind][]word{
 	skipped: {
 		{"invalid_number", "The number is not a mobile number. The code says why; see the next table.", "Correct the list and send the corrected numbers as another campaign."},

@@ -81,7 +81,7 @@ const needsRedis = "needs redis-server:"
 type report struct {
 	out                                io.Writer
 	passed, failed, skipped, wantRedis int
-	// advice is the rest of the first needsRedis message. It describes how to install redis-server.
+	// advice is the text that follows needsRedis in the first such message. It describes how to install redis-server.
 	advice string
 	// pending is output that is not printed yet, by package and test.
 	pending map[[2]string]*strings.Builder

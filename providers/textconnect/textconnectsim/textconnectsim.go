@@ -55,7 +55,7 @@ type acceptedCall struct {
 type backgroundSend struct {
 	asked bool // true if a client has requested the messages of this send
 	call  int  // index in acceptedCalls, or -1 if every number was refused
-	from  int  // index of the send's first number in the call
+	from  int  // index in the call of the first number of this background send
 	count int  // the number of recipients of the send
 }
 
@@ -63,7 +63,7 @@ type backgroundSend struct {
 func New(state *simulator.State) simulator.Vendor {
 	zone, err := time.LoadLocation("Europe/London")
 	if err != nil {
-		zone = time.UTC // the simulator's dates are then one hour wrong in summer
+		zone = time.UTC // without data about the time zone, the simulator's dates are one hour wrong in summer
 	}
 	return &Simulator{state: state, zone: zone}
 }
