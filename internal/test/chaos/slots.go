@@ -25,7 +25,7 @@ type processSlot struct {
 	off        atomic.Int64
 	// The mutex "clock" is locked while a fault makes the process' clock wrong.
 	clock sync.Mutex
-	// The mutex "fault" is locked while a fault of any other kind hits the process.
+	// The mutex "fault" is locked while chaos kills, freezes or drains the process.
 	fault   sync.Mutex
 	current atomic.Pointer[child]
 	replace chan *child
