@@ -22,7 +22,7 @@ func TestEnqueue_AllMistakesComeInOneError(t *testing.T) {
 	tests := []struct {
 		name   string
 		change func(*producer.Campaign)
-		fields []string // the invalid fields, in the order of the mistakes
+		fields []string // the invalid fields, in the order in which the error lists them
 	}{
 		{"nothing wrong", func(*producer.Campaign) {}, nil},
 		{"no id", func(c *producer.Campaign) { c.ID = "" }, []string{"id"}},

@@ -27,7 +27,7 @@ func TestRedis_UsesANewRateAtOnce(t *testing.T) {
 	if err := errors.Join(
 		reserve(&free, step{1, 0, 0, true}),
 		free.Return(t.Context(), 1, 0),
-		// The calls without a limit have not changed the bucket.
+		// The calls at the rate Unlimited have not changed the bucket.
 		reserve(a.bulk, step{1, 0, 10020 * ms, false}),
 	); err != nil {
 		t.Errorf("after the limit was lifted and set again: %v", err)

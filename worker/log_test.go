@@ -223,7 +223,7 @@ func TestLog_PauseResumeAndCancel(t *testing.T) {
 	if log.one(t, "campaign resumed")["paused_ms"] == nil || end["skipped"] != end["skipped_cancelled"] {
 		t.Errorf("got lines %s, want paused_ms in the line of the resume, and all skipped recipients cancelled", log.string())
 	}
-	// The line about the end follows the last event, so all events are in the stream now.
+	// The worker logs "campaign ended" after it has written the last event, so all events are in the stream now.
 	if got, want := r.eventTexts(producer.CampaignStateChanged), []string{"c sending 1000", "c paused 1000", "c sending 1000", "c cancelled 1000"}; !slices.Equal(got, want) {
 		t.Errorf("the states in the event stream are %q, want %q", got, want)
 	}

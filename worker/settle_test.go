@@ -38,8 +38,8 @@ func (h *failingSettles) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// At a gateway without keys, only this worker knows the outcome of its call. So the worker must
-// keep trying to settle.
+// At a gateway without idempotency keys, only this worker knows the outcome of its call. So the worker
+// must keep trying to settle.
 func TestSettle_RepeatedUntilWritten(t *testing.T) {
 	t.Parallel()
 	r := newTestTuma(t, simulator.Options{})

@@ -98,7 +98,7 @@ func (a *app) gatewayReport(ctx context.Context, args []string, from, to time.Ti
 	if err != nil {
 		return err
 	}
-	return a.printTable(t, format, "report "+kind+" has no entries in that period")
+	return a.printTable(t, format, "report "+kind+": the gateway returned no entries for that period")
 }
 
 func newGatewayInbox(a *app) *cobra.Command {
@@ -107,9 +107,9 @@ func newGatewayInbox(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "inbox ACCOUNT",
 		Short: "Fetch messages received by the account's numbers",
-		Long: `Inbox fetches the messages that the account's numbers have received. With
---after it fetches only the messages after the message with that ID, if the
-gateway gives IDs.`,
+		Long: `Inbox fetches the messages that the account's numbers have received. If
+the gateway gives IDs, --after ID fetches only the messages after the message
+with this ID.`,
 		Example:           "  tuma gateway inbox at\n  tuma gateway inbox at --after 15071 --json",
 		Args:              takes("ACCOUNT"),
 		ValidArgsFunction: a.completeAccounts,

@@ -53,7 +53,7 @@ func TestGatewayReports_PrintAndRefuse(t *testing.T) {
 		t.Errorf("report of an account that has sent nothing: got %s, want []", out)
 	}
 	out, errOut := c.mustRun("gateway", "reports", "connectmedia")
-	if out != "" || !strings.Contains(errOut, "report history has no entries in that period") {
+	if out != "" || !strings.Contains(errOut, "report history: the gateway returned no entries for that period") {
 		t.Errorf("report of an empty history: got output %q and standard error %q, want only a note that there are no entries", out, errOut)
 	}
 	for want, args := range map[string][]string{

@@ -65,7 +65,7 @@ func TestProgress_PlainLinesWithoutATerminal(t *testing.T) {
 		p.show(st)
 	}
 	show(0, func() {})
-	for range 21 { // one line every five seconds, not one for every status
+	for range 21 { // p must print one line every five seconds, not a line for every status
 		show(250*time.Millisecond, func() {
 			st.Pending -= 25
 			end := now.Add(time.Duration(st.Pending) * 10 * time.Millisecond)

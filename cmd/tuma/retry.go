@@ -34,7 +34,7 @@ except once if on_unknown is "resend".`,
 		ValidArgsFunction: a.completeCampaigns,
 		RunE: a.verb(func(ctx context.Context, args []string) error {
 			if !o.Unknown && !o.Rejected {
-				return misuse("--unknown or --rejected is required: they select the recipients to send to again")
+				return misuse("--unknown or --rejected is required: these flags select the recipients that get the message again")
 			}
 			return a.withCampaign(ctx, args[0], func(b *backend, id string) error { return a.retry(ctx, b, id, o, yes) })
 		}),
@@ -81,7 +81,7 @@ func (a *app) retry(ctx context.Context, b *backend, id string, o producer.Retry
 	}
 	opted := ""
 	if last.OptedOut > 0 {
-		opted = fmt.Sprintf("; kept out by the suppression list: %s", console.Plural(last.OptedOut, "recipient"))
+		opted = fmt.Sprintf("; not sent again because of the suppression list: %s", console.Plural(last.OptedOut, "recipient"))
 	}
 	if n == 0 {
 		_, err = fmt.Fprintf(a.out, "%s: nothing to send again%s\n", id, opted)

@@ -39,7 +39,7 @@ func (s *sendCommand) resolveSkippedFile(f *pflag.FlagSet) error {
 		return err
 	}
 	if f.Changed("skipped-file") && name != s.skippedFile {
-		return misuse("--rejects is the deprecated name of --skipped-file, but they name different files: use only --skipped-file")
+		return misuse("--rejects is the deprecated name of --skipped-file, but the two flags name different files: use only --skipped-file")
 	}
 	s.skippedFile = name
 	s.note("tuma: warning: --rejects is deprecated: use --skipped-file")

@@ -141,7 +141,7 @@ func (l *load) secrets(ctx context.Context) error {
 			}
 		}
 	}
-	fmt.Printf("   no secret, number or text in helm get and in %d lines of logs\n", lines)
+	fmt.Printf("   found no password, phone number or message text in the output of helm get and in %d lines of logs\n", lines)
 	return nil
 }
 
@@ -150,7 +150,7 @@ func (l *load) remove(ctx context.Context) error {
 	if _, err := l.run(ctx, "", l.program("helm"), "uninstall", "tuma", "--namespace", namespace, "--wait", "--timeout", "2m"); err != nil {
 		return err
 	}
-	return until(ctx, "the end of all pods", 2*time.Minute, func() error {
+	return until(ctx, "the removal of all pods", 2*time.Minute, func() error {
 		out, err := l.kubectl(ctx, "", "delete", "pods", "--all", "--wait=false")
 		if err != nil {
 			return err

@@ -18,7 +18,7 @@ import (
 const streamKey = script.KeyPrefix + "audit"
 
 const (
-	// maxEntries is about how many entries the stream keeps.
+	// maxEntries is the approximate number of entries that the stream keeps.
 	maxEntries = 100_000
 	readAtOnce = 500
 )

@@ -88,7 +88,7 @@ func (r *reader) document(text []byte) *yaml.Node {
 	}
 	if err == nil {
 		if err = d.Decode(&next); err == nil {
-			r.fail(entry{line: next.Line}, "a second YAML document starts here; the file must hold only one")
+			r.fail(entry{line: next.Line}, "a second YAML document starts here; the file must hold only one document")
 		}
 		if err == nil || errors.Is(err, io.EOF) {
 			return doc.Content[0]
@@ -119,7 +119,7 @@ func (r *reader) section(e entry, keys map[string]func(entry)) {
 			child.name = e.name + "." + key
 		}
 		if line, twice := seen[key]; twice {
-			r.fail(child, "is set twice; first in line %d", line)
+			r.fail(child, "is set twice: the first time is in line %d", line)
 			continue
 		}
 		seen[key] = child.line
@@ -132,8 +132,8 @@ func (r *reader) section(e entry, keys map[string]func(entry)) {
 	}
 }
 
-// entries yields the keys of a mapping and their values. Each name is a single key, without the
-// path to the mapping.
+// entries yields each key of a mapping with its value. The name of a yielded entry is the key alone,
+// without the path to the mapping.
 func (r *reader) entries(e entry) func(yield func(entry) bool) {
 	return func(yield func(entry) bool) {
 		n := resolve(e.value)
@@ -214,8 +214,8 @@ func show(e entry) string {
 }
 
 // The method "string" reads a text into the parameter "target". If the text is not valid, it
-// records the mistake and does not change target. The methods int, oneOf and duration handle their
-// values in the same way.
+// records the mistake and leaves the target unchanged. The methods "int", "oneOf" and "duration"
+// handle their values in the same way.
 func (r *reader) string(e entry, target *string) {
 	if s, ok := r.text(e); ok {
 		*target = s

@@ -20,7 +20,7 @@ func (r *reader) webhooks(e entry, c *Config) {
 		name := child.name
 		child.name = e.name + "." + name
 		if line, twice := seen[name]; twice {
-			r.fail(child, "is set twice; first in line %d", line)
+			r.fail(child, "is set twice: the first time is in line %d", line)
 			continue
 		}
 		seen[name] = child.line

@@ -105,7 +105,7 @@ func (s *Sender) excludeOptOuts(ctx context.Context, b *batch, g *ledger.Generat
 	}
 	out, err := s.Ledger.Narrow(ctx, b.id, script.NewToken(), b.name, g, gone, s.Shares.OpenBatchLimit(ctx, b.acc.Name))
 	if errors.Is(err, ledger.ErrCanary) {
-		return "", false, nil // the ledger will refuse the claim too, because the canary has not ended or because the opt-outs were not applied
+		return "", false, nil // like Narrow, the ledger will refuse the claim, because the canary has not ended or the opt-outs were not applied
 	}
 	if err != nil {
 		return "", false, err
@@ -116,8 +116,8 @@ func (s *Sender) excludeOptOuts(ctx context.Context, b *batch, g *ledger.Generat
 	return "", true, s.Waker.All(ctx, b.id, b.camp, b.follow(out.Wakes, s.Stop))
 }
 
-// whileHeld leaves the batch until the hold is over. If the campaign was stopped, whileHeld ends
-// the campaign's doubtful calls now. Their claims would be refused even without the hold.
+// whileHeld does not send the batch, and extends its watch until the next check of the hold. If the campaign was
+// stopped, whileHeld instead ends a doubtful generation now, because the ledger refuses claims of stopped campaigns.
 func (s *Sender) whileHeld(ctx context.Context, b *batch, g *ledger.Generation, exclusions string) (outcome, error) {
 	sum, err := s.Ledger.Summary(ctx, b.id)
 	if errors.Is(err, ledger.ErrNotFound) {
@@ -132,9 +132,9 @@ func (s *Sender) whileHeld(ctx context.Context, b *batch, g *ledger.Generation, 
 	return s.claimExpectingRefusal(ctx, b, g, b.schedule.open(), exclusions)
 }
 
-// whileClosed claims a generation outside its sending hours, without a reservation. The refusal
-// names the time of the next try. whileClosed also ends the generation if the campaign was stopped,
-// or if no call can resolve the generation's doubt.
+// whileClosed requests a claim outside the sending hours of the generation, without a reservation. The
+// ledger refuses the claim, and its answer names the time of the next try. whileClosed also ends the
+// generation if the campaign was stopped, or if no call can resolve the generation's doubt.
 func (s *Sender) whileClosed(ctx context.Context, b *batch, g *ledger.Generation, exclusions string) (outcome, error) {
 	opening := b.schedule.nextOpening()
 	out, err := s.claimExpectingRefusal(ctx, b, g, []ledger.Span{opening}, exclusions)

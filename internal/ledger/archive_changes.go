@@ -18,8 +18,9 @@ var archiveFields = []string{
 	"z:0", "z:1", "m0.0", "mt",
 }
 
-// The form of a field in an archive. The form comes before the value. missingField means that the field is missing.
-// numberValue means that the value is a number. rawValue plus n means that the value is a text of n bytes.
+// These constants are the forms of a field in an archive. An archive has the form before the value of the field.
+// missingField means that the field is missing. numberValue means that the value is a number. The sum of rawValue and
+// n means that the value is a text of n bytes.
 const (
 	missingField = 0
 	numberValue  = 1

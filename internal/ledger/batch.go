@@ -133,8 +133,8 @@ type Generation struct {
 	// Ready is true if certainly no submission has reached the gateway, and no claim is held.
 	Ready     bool
 	positions string // two bytes for each position; an empty string means all positions of the call
-	// first is the number of recipients in the calls before this one. batchSize is the number of the
-	// batch's recipients.
+	// The field "first" is the number of recipients in the batch's earlier calls. batchSize is the number
+	// of all recipients of the batch.
 	first, batchSize int
 	upload           string // token of the campaign's upload
 	claimed          bool

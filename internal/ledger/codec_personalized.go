@@ -81,8 +81,8 @@ func encodeCarry(carry [][]campaign.Call) []byte {
 	return compress(b)
 }
 
-// decodeCarry reverses encodeCarry for the given number of streams. personalized is set for a
-// campaign with merge fields. The bodies are not stored: planning renders them again. In a plain
+// decodeCarry reverses encodeCarry for the given number of streams. The parameter "personalized" is
+// true for a campaign with merge fields. The bodies are not stored: planning renders them again. In a plain
 // campaign the result has one call for each stream, with all recipients of the stream.
 func decodeCarry(b []byte, streams int, personalized bool) ([][]campaign.Call, error) {
 	out := make([][]campaign.Call, streams)

@@ -22,7 +22,7 @@ type sequenceDriver struct {
 	ctx context.Context
 	id  string
 	l   *Ledger
-	// reports is used for the whole sequence, so that some of the proofs in its cache become stale.
+	// The field "reports" stays the same during the whole sequence, so that some proofs in its cache become stale.
 	reports *Reports
 	rdb     *redis.Client
 	m       *model
@@ -235,7 +235,8 @@ func (m *model) body(row int) string {
 	return personalizedBody(row)
 }
 
-// cutBatch makes a batch of calls with one to six of the recipients that an account carries over.
+// cutBatch makes a batch from recipients that an account carries over. The batch has at most three calls, and each
+// call has at most six recipients.
 func (d *sequenceDriver) cutBatch(a int) campaign.PlannedBatch {
 	b := campaign.PlannedBatch{Stream: a}
 	name := campaign.BatchName(a, len(d.m.order[a]))

@@ -49,12 +49,12 @@ func (x *exclusion) run(ctx context.Context) ([]InFlightCall, error) {
 	close(next)
 	group.Wait()
 	if x.failed > 0 {
-		return x.inFlight, fmt.Errorf("exclude opt-outs from %d of %d open campaigns: %w", x.failed, len(ids), x.err)
+		return x.inFlight, fmt.Errorf("exclude opt-outs from open campaigns: %d of %d campaigns failed, the first with the error: %w", x.failed, len(ids), x.err)
 	}
 	return x.inFlight, nil
 }
 
-// exclusion is what one exclusionRun needs.
+// exclusion has the data of one exclusionRun: the list, the numbers, and what the run has found so far.
 type exclusion struct {
 	ledger  *Ledger
 	list    string
@@ -79,7 +79,7 @@ func newExclusion(l *Ledger, list string, numbers []sms.MSISDN) *exclusion {
 	return x
 }
 
-// The method "concerned" returns those of the open campaigns to which the list applies. It leaves out single
+// The method "concerned" returns those open campaigns to which x.list applies. It leaves out single
 // messages to other people: while a gateway does not answer, there may be 100,000 of them. It also
 // leaves out campaigns that are not committed, because their planning reads the list.
 func (x *exclusion) concerned(ctx context.Context, open []IndexEntry) (ids []string, err error) {
@@ -115,8 +115,8 @@ func (x *exclusion) isToOthers(c someOf) bool {
 	return err == nil && len(to) == 1 && !x.named[to[0].MSISDN]
 }
 
-// The method "applies" reports whether the list applies to the campaign. If a record of the campaign cannot be
-// read, every list applies.
+// The method "applies" reports whether the suppression list x.list applies to the campaign. If a record of the
+// campaign cannot be read, every list applies.
 func (x *exclusion) applies(ctx context.Context, c someOf) (bool, error) {
 	if x.list == campaign.AllSenders {
 		return true, nil

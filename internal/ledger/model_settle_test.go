@@ -21,8 +21,10 @@ type modelSettle struct {
 	looks   int
 }
 
-// settleElsewhere applies a late result to recipients that have moved, or that moved back because
-// Redis lost the move. If a recipient waits, an accepted result ends the wait.
+// settleElsewhere applies the accepted results of a late settle to recipients that have moved, or that
+// moved back because Redis lost the move. If such a recipient was pending in another call, that call does
+// not send to the recipient any more. The result "told" is true if the settle has an accepted result for
+// such a recipient.
 func (m *model) settleElsewhere(s modelSettle) (told bool) {
 	key := genKey(s.call, s.gen)
 	if g := m.gens[key]; s.uuid == "" && g != nil {
@@ -40,7 +42,7 @@ func (m *model) settleElsewhere(s modelSettle) (told bool) {
 		word := modelSent{gen: key, id: x.MessageID}
 		if _, ok := m.under[r.call+" "+key]; !ok {
 			m.under[r.call+" "+key] = s.uuid
-			m.calls[r.call].next++ // the settled generation gets a generation number of the recipient's present call
+			m.calls[r.call].next++ // the settled generation also gets the next generation number in the recipient's present call
 		}
 		switch {
 		case r.status >= campaign.Accepted:

@@ -63,7 +63,7 @@ type modelOptOut struct {
 	rows    []int
 }
 
-// mayConcern reports whether a claim of the named rows is refused by the opt-outs after the given version.
+// mayConcern reports whether opt-outs after the given version make the ledger refuse a claim of the given rows.
 func (m *model) mayConcern(version string, rows []int) bool {
 	after := 0
 	if version != "" {
@@ -243,7 +243,7 @@ func (d *sequenceDriver) dump(key string) string {
 	return s
 }
 
-// restore gives a key the value that dump has returned. For "" it deletes the key.
+// restore sets a key to a value that the method "dump" has returned. For "" it deletes the key.
 func (d *sequenceDriver) restore(key, saved string) {
 	if saved == "" {
 		d.ok(d.rdb.Del(d.ctx, key).Err())

@@ -224,7 +224,7 @@ func TestMemory_OverlayTakesThreeBytesARecipient(t *testing.T) {
 	keys, err := r.rdb.Keys(t.Context(), "tuma:{c}:d*").Result()
 	r.ok(err)
 	used := 0
-	for _, key := range keys { // not used_memory, which also counts the buffers of connections
+	for _, key := range keys { // used_memory would also count the buffers of connections, so the test adds up the keys
 		n, err := r.rdb.MemoryUsage(t.Context(), key, 0).Result()
 		r.ok(err)
 		used += int(n)

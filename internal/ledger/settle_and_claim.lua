@@ -41,8 +41,9 @@ local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local stamp, due = int('%d', now), int('%d', now + lease_ms)
 
--- If `simple` is false, this run writes nothing, neither for the settled call nor for the next one. One reason is a failure threshold: settle.lua checks
--- it at every settle. Another reason is a counter that is not a whole number: the other scripts report it.
+-- If `simple` is false, this run writes nothing, neither for the settled call nor for the next one. For example,
+-- `simple` is false if the campaign has a failure threshold, because only settle.lua checks the threshold. It is also
+-- false if a counter is not a whole number, because the other scripts report such a counter.
 local function whole(x)
   if not x then return 0 end
   return match(x, '^%d+$') and tonumber(x)
@@ -134,7 +135,7 @@ if settled then
 end
 redis.call('HSET', L, unpack(changes))
 for name, amount in pairs(costs) do
-  -- As in settle.lua: only the first currency counts.
+  -- Like settle.lua, this script adds up only costs in the first currency.
   local currency, stream = match(name, '^(%u+)(.*)$')
   redis.call('HSETNX', L, 'ccy' .. stream, currency)
   if redis.call('HGET', L, 'ccy' .. stream) == currency then

@@ -99,7 +99,7 @@ type Pager struct {
 // Add adds the next recipient, the caller's own reference for it, and its values of the merge fields.
 // The result "row" is the stored form of the recipient; it is valid until the next call. The result
 // "kept" has the values that planning will find in the page; it is nil if the values are too long.
-// The result "next" reports whether the recipient starts a new page after the first.
+// The result "next" is true if the recipient is the first recipient of the second or a later page.
 func (p *Pager) Add(input, ref string, values []string) (row []byte, kept []string, next bool) {
 	p.row = binary.AppendUvarint(p.row[:0], uint64(len(input)))
 	p.row = append(p.row, input...)
@@ -141,8 +141,8 @@ type Upload struct {
 	written       chan error
 	// indexed is true if the campaign was entered in the index of open campaigns.
 	indexed bool
-	// keepAlive stops the goroutine that renews the life of the key of uploads in progress. It is nil
-	// if this goroutine does not run.
+	// keepAlive stops the goroutine that startKeepAlive has started. It is nil if this goroutine does
+	// not run.
 	keepAlive func()
 }
 
@@ -282,8 +282,8 @@ func (u *Upload) write(ctx context.Context, first int, pages []uploadPage, index
 	_, err := u.ledger.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.HSet(ctx, key, fields...)
 		p.Expire(ctx, key, stagingLife)
-		// From here on the campaign's status is "uploading". Discard of another upload with the same
-		// ID finds the token and keeps the index entry.
+		// From here on the campaign's status is "uploading". If the caller discards another upload with
+		// the same ID, the method Discard finds this token and keeps the index entry.
 		p.SAdd(ctx, uploads, u.token)
 		p.Expire(ctx, uploads, uploadingLife)
 		return nil
@@ -310,8 +310,8 @@ func (u *Upload) pageFields(n int, page uploadPage) []any {
 	return fields
 }
 
-// startKeepAlive starts to renew the life of the uploads in progress. The renewals end when stopKeepAlive is
-// called or ctx ends.
+// startKeepAlive starts a goroutine that renews the expiry time of the key uploadsKey at intervals of keepAliveEvery.
+// The goroutine ends when stopKeepAlive is called or ctx ends.
 func (u *Upload) startKeepAlive(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})

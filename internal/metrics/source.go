@@ -15,14 +15,14 @@ const (
 	readTimeout = time.Second
 	// freshFor is how long a scrape uses the values that an earlier scrape has read.
 	freshFor = 500 * time.Millisecond
-	// workersGone is the age of a census above which no worker is alive, because a live worker takes a
-	// census every few seconds.
+	// If the last census is older than workersGone, no worker is alive. A live worker takes a census every
+	// few seconds.
 	workersGone = 20 * time.Second
 )
 
 // Redis is the state of Redis.
 type Redis struct {
-	Known      bool    // false if Redis answers but does not report the other fields
+	Known      bool    // false if Redis answers but does not report the values of the fields below
 	Used, Max  float64 // both in bytes; a Max of 0 means no limit
 	NoEviction bool
 	Replicas   int

@@ -38,7 +38,7 @@ type Runner struct {
 	OptOuts  *optout.Lists   // the suppression lists
 	Clock    interface {
 		Now(ctx context.Context) (time.Time, error)
-	} // reads the time by Redis' clock
+	} // its method returns the time by Redis' clock
 	Waker     *wake.Waker
 	Shares    *pacing.Shares
 	Stop      *drain.Signals
@@ -52,17 +52,17 @@ type Runner struct {
 	Serves func(account string) bool
 }
 
-// Batch is a batch that the planning task sends itself, at once.
+// Batch is a batch that Tuma does not queue, because the task that planned it also sends it.
 type Batch struct {
 	queue.Pointer
 	Account string // the name of the account that the batch belongs to
 }
 
 // Plan continues a campaign's planning where the last planner stopped. It ends when all pages are
-// planned, the campaign is stopped, another planner has committed the page first, or this worker
-// drains. Each page is committed separately, so planning may be interrupted at any point. If one
-// task plans and sends the campaign, Plan returns the batch that the caller must send next.
-// Otherwise it returns nil.
+// planned, the campaign is stopped, or this worker drains. It also ends if another planner commits a
+// page before Plan can commit the same page. Each page is committed separately, so planning may be
+// interrupted at any point. If one task plans and sends the campaign, Plan returns the batch that the
+// caller must send next. Otherwise it returns nil.
 func (r *Runner) Plan(ctx context.Context, p queue.Pointer) (*Batch, error) {
 	plan, err := r.Ledger.StartPlan(ctx, p.Campaign, func(spec campaign.Spec) (campaign.PlanSnapshot, error) {
 		// An existing snapshot applies, even if this worker does not have its accounts and routes.
@@ -131,7 +131,7 @@ func (r *Runner) planCampaign(ctx context.Context, plan *ledger.Plan, p queue.Po
 // committed, in order.
 func (r *Runner) planPages(ctx context.Context, plan *ledger.Plan, pl *planning.Planner, opted *optout.Lookup, first int) (last committed, err error) {
 	var before, newest *pipeline.Future[committed]
-	defer func() { _, _ = newest.Wait() }() // the error is ignored here, because planPages returns it, unless another error came first
+	defer func() { _, _ = newest.Wait() }() // the error is ignored here, because planPages returns it, or returns another error instead
 	pages := pipeline.Prefetch(1, pipeline.ParallelMap(2, r.Ledger.ReadPages(ctx, plan.ID, plan.Next, plan.Pages, first), pl.Read))
 	for page, err := range pipeline.Prefetch(1, lookups(ctx, opted, pages)) {
 		if err != nil {

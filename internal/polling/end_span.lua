@@ -1,5 +1,6 @@
--- end_span.lua removes a leased span of time, and ends the lease. The caller has made the last request for the reports
--- of the span. If calls were added during the lease, the span stays. The span is then due at once, in its first step.
+-- end_span.lua removes a leased span of time, and ends the lease. The caller runs it when the last request for the
+-- reports of the span has been made. If calls were added during the lease, the span stays. The span is then due at once,
+-- in its first step.
 -- KEYS: 1 campaigns by the time of their next turn, 2 states of the calls
 -- ARGV, in the order of endSpanArgs:
 --   span   'start+length' in ms

@@ -46,21 +46,22 @@ type Config struct {
 	// Schedule has the times of the requests about a message, counted from its acceptance. The default is one minute,
 	// ten minutes, one hour, 6, 24 and 72 hours. Tests set shorter times.
 	Schedule []time.Duration
-	// Slack is how much longer the requested time range is than its span. The range begins before the span by Slack.
-	// In the first step, the range ends after the span by Slack. In the next three steps, it ends after the span by
-	// two, four and eight times Slack, because a gateway may name a late time for a message. The default is two
-	// minutes. Tests set a shorter Slack.
+	// Slack is how much earlier than its span a requested time range begins. In the first step, the range also ends
+	// later than the span by Slack. In the next three steps, the range ends later by two, four and eight times Slack,
+	// because a gateway may name a late time for a message. The default is two minutes. Tests set a shorter Slack.
 	Slack time.Duration
 	// Applied is called after final reports were applied. It may be nil. The Poller calls it from several goroutines at
 	// once.
 	Applied func(ctx context.Context, reports []tracking.Applied)
 }
 
-// maxSlackSteps is the number of steps in which the time after a span is doubled (see Config.Slack).
+// maxSlackSteps is the number of steps that each double the time between the end of a span and the end of its
+// requested time range (see Config.Slack).
 const maxSlackSteps = 3
 
-// Poller asks gateways for the delivery reports of accepted messages, and applies them. Any number of Pollers may run
-// on one Redis. At any time, at most one Poller handles a call. All Pollers share the budget of a login.
+// Poller asks gateways for the delivery reports of accepted messages, and applies the reports. Any number of Pollers
+// may run on one Redis. Two Pollers never handle the same call at the same time. All Pollers share the budget of a
+// login.
 type Poller struct {
 	logins []*login
 }

@@ -202,7 +202,7 @@ func (l *login) finishSpan(ctx context.Context, c Call) error {
 		return l.queue.Put(ctx, next)
 	}
 	if err := l.queue.Leave(ctx, c, l.lease(), left); err != nil {
-		return fmt.Errorf("remove the calls of a span of time, whose last request was made: %w", err)
+		return fmt.Errorf("stop waiting for delivery reports after the last request for a span of time: %w", err)
 	}
 	return l.queue.EndSpan(ctx, c)
 }

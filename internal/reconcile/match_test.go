@@ -64,9 +64,9 @@ func TestReconcile_MatchesOnlyAnUnambiguousMessage(t *testing.T) {
 func TestReconcile_OldCallIsNotLookedUp(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, time.July, 1, 12, 0, 0, 0, time.UTC)
-	// A lookup needs the records of all calls that were claimed since the time "first". This is one
-	// call duration and two clock slacks before the call. From the time "forgotten" on, Redis may have
-	// deleted these records.
+	// A lookup needs the records of all calls that were claimed since the time "first". The time "first"
+	// is one call duration and two clock slacks before the call. From the time "forgotten" on, Redis may
+	// have deleted these records.
 	lasts := 33 * time.Second
 	first := at.Add(-clockSlack).Add(-lasts - clockSlack)
 	forgotten := first.Add(attempts.Life)

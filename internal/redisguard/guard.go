@@ -34,9 +34,9 @@ type Guard struct {
 	Readiness *Readiness
 	Log       zerolog.Logger
 
-	// dials is the number of connections made to Redis so far. confirmedDials is the value of
-	// dials at the last confirmation. The connections up to this number certainly lead to a Redis
-	// that has all of this worker's settles.
+	// The field "dials" is the number of connections made to Redis so far. confirmedDials is the
+	// value of "dials" at the last confirmation. The connections up to this number certainly lead to
+	// a Redis that has all of this worker's settles.
 	dials, confirmedDials atomic.Int64
 	// inFlight is the number of claims that this worker has requested or holds.
 	inFlight atomic.Int64
@@ -60,10 +60,10 @@ func (g *Guard) Watch(ctx context.Context) error {
 }
 
 // Confirm returns when it is certain that Redis has the settles of this worker and of its peers.
-// Either Redis is the same as before, or these settles have been replayed. dials is the number of
-// connections made to Redis until then. A later claim may be used only if no connection has been
-// made after Confirm (see Unchanged). If Confirm returns an error, the worker must not claim
-// anything.
+// Either Redis is the same as before, or these settles have been replayed. The result "dials" is the
+// number of connections that were made to Redis before this check. A later claim may be used only if
+// no connection has been made after Confirm (see Unchanged). If Confirm returns an error, the worker
+// must not claim anything.
 func (g *Guard) Confirm(ctx context.Context) (dials int64, err error) {
 	if dials = g.dials.Load(); dials == g.confirmedDials.Load() {
 		return dials, nil
@@ -126,7 +126,7 @@ func (g *Guard) Finish(ctx context.Context) error {
 }
 
 // checkRunID reads the run_id of Redis. If it has changed, checkRunID replays the recent settles.
-// It waits for the peers once in each run of Redis.
+// For each new run_id, checkRunID also waits once until the peers have replayed their settles.
 func (g *Guard) checkRunID(ctx context.Context) error {
 	id, err := runID(ctx, g.Redis)
 	if err != nil {

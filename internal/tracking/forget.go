@@ -16,7 +16,7 @@ func Forget(ctx context.Context, r *script.Runner, number sms.MSISDN, dry bool) 
 	rdb, n := r.Redis(), 0
 	logins, err := rdb.SMembers(ctx, loginsKey).Result()
 	if err != nil {
-		return 0, fmt.Errorf("read logins with delivery reports: %w", err)
+		return 0, fmt.Errorf("read the list of logins that get delivery reports: %w", err)
 	}
 	for _, login := range logins {
 		var ids []string

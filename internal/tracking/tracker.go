@@ -155,7 +155,7 @@ func (t *Tracker) applyParked(ctx context.Context, ids []string) {
 func (t *Tracker) Apply(ctx context.Context, reports []Report) ([]Result, error) {
 	out := make([]Result, len(reports))
 	var finals []Report
-	var at []int // for each element of finals, its index in the slice "reports"
+	var at []int // for each element of the slice "finals", its index in the slice "reports"
 	for i, r := range reports {
 		if !r.Status.Final {
 			out[i] = Pending

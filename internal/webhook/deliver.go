@@ -75,7 +75,7 @@ type pass struct {
 	events []producer.Event
 }
 
-// step delivers one batch. If no work is left, it returns how long to wait, otherwise 0.
+// The method "step" delivers one batch and returns 0. If no batch is due, it returns how long to wait.
 func (p *pass) step(ctx context.Context) (wait time.Duration, err error) {
 	st, err := p.begin(ctx, p.name, p.token)
 	if err != nil {

@@ -74,7 +74,7 @@ const (
 // both formats, independent of the requested format.
 type Format string
 
-// These are the formats. The gateway's default is XML, according to the vendor's page.
+// These are the values of Format. The gateway's default is XML, according to the vendor's page.
 const (
 	JSON Format = "json"
 	XML  Format = "xml"

@@ -197,7 +197,7 @@ var signs = func() (table [256]byte) {
 // that only repeats the list of numbers does not prove that a message was accepted.
 func isRecipient(id string, recipients []sms.MSISDN) bool {
 	if len(id) > 15 || strings.Trim(id, "0123456789") != "" {
-		return false // this is the usual case, and ParseUint would allocate an error
+		return false // most message IDs contain other characters, and for them ParseUint would allocate an error
 	}
 	number, err := strconv.ParseUint(id, 10, 64)
 	return err == nil && slices.Contains(recipients, sms.MSISDN(number))

@@ -39,7 +39,7 @@ func (x *exam) known(word string) (k knownCallback, ok bool) {
 	parser, parses := p.(providers.DeliveryParser)
 	reporter, posts := g.Vendor().(simulator.Reporter)
 	if parses != posts {
-		x.Errorf("the provider parses delivery reports: %t; its simulator posts them: %t; want both or none", parses, posts)
+		x.Errorf("the provider parses delivery reports: %t; its simulator posts them: %t; want true for both or false for both", parses, posts)
 	}
 	if !parses || !posts {
 		return k, false
@@ -103,7 +103,7 @@ func deliveryForms(x *exam) {
 		}
 	}
 	body := k.form.Encode()
-	same("a plus that is not escaped", strings.ReplaceAll(body, "%2B", "+"))
+	same("a plus sign that is not escaped", strings.ReplaceAll(body, "%2B", "+"))
 	same("the report twice in one body", body+"&"+body)
 	state, id := k.field(d.Status.State), k.field(k.id)
 	if state == "" || id == "" {
@@ -132,7 +132,7 @@ func deliveryForms(x *exam) {
 	}
 	got, err := k.parse(providers.Callback{Method: http.MethodGet, Query: body})
 	if err == nil && (len(got) != 1 || got[0].MessageID != d.MessageID || got[0].Status != d.Status) || err != nil && !errors.Is(err, providers.ErrCallbackMethod) {
-		x.Errorf("the report as a GET: got %+v and the error %v, want the same report or ErrCallbackMethod", got, err)
+		x.Errorf("the report as a GET request: got %+v and the error %v, want the same report or ErrCallbackMethod", got, err)
 	}
 }
 
@@ -196,18 +196,18 @@ func spanStatuses(x *exam) {
 	list, err := lister.MessageStatuses(x.Context(), time.Now().Add(-time.Minute), time.Now().Add(time.Minute))
 	x.wantSeen(int64(len(g.exchanges())-before), 1, "a list of statuses")
 	if err != nil {
-		x.Errorf("the statuses of the last minutes: got the error %v, want none", x.checkError(err))
+		x.Errorf("the list of statuses for a span of two minutes: got the error %v, want no error", x.checkError(err))
 	}
 	for i, r := range a.results {
 		at := slices.IndexFunc(list, func(s providers.ListedStatus) bool { return s.ID == r.MessageID })
 		if at < 0 || list[at].To != b.To[i] || list[at].Status.State == "" || list[at].Status.Delivered && !list[at].Status.Final || list[at].At.After(time.Now().Add(time.Second)) {
-			x.Errorf("recipient %d: its status has the index %d (-1: missing) in the list of %d statuses; want its ID, number and state in the list", i, at, len(list))
+			x.Errorf("recipient %d: the entry %d (-1: missing) in the list of %d statuses is wrong; want the recipient's ID and number, a state, and a time that is not in the future", i, at, len(list))
 		}
 	}
 	for _, span := range [][2]time.Duration{{-48 * time.Hour, -47 * time.Hour}, {47 * time.Hour, 48 * time.Hour}} {
 		list, err := lister.MessageStatuses(x.Context(), time.Now().Add(span[0]), time.Now().Add(span[1]))
 		if err != nil || len(list) > 0 {
-			x.Errorf("a span of time without messages: got %d statuses and the error %v, want none", len(list), err)
+			x.Errorf("a span of time without messages: got %d statuses and the error %v, want an empty list and no error", len(list), err)
 		}
 	}
 }
@@ -265,8 +265,8 @@ func strangeLists(x *exam) {
 	}
 }
 
-// endlessReplies checks that a provider stops reading a reply that never ends. The error of a list of
-// statuses shows that a shorter span must be requested.
+// endlessReplies checks that a provider stops reading a reply that never ends. If the reply is a list of statuses,
+// the error must be ErrReplyTooLong, so that the caller requests a shorter span.
 func endlessReplies(x *exam) {
 	s := x.serve(func(c *conn) {
 		if _, ok := c.request(); ok {
@@ -277,7 +277,7 @@ func endlessReplies(x *exam) {
 	p := x.open(s.url)
 	for _, q := range questions(p) {
 		if said, e := x.ask(x.Context(), q); e == nil || said {
-			x.Errorf("%s: got no error for a reply that never ends, want one", q.name)
+			x.Errorf("%s: got no error for a reply that never ends, want an error", q.name)
 		}
 	}
 	if lister, can := p.(providers.SpanPoller); can {

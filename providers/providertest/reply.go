@@ -174,7 +174,7 @@ func cutRefusals(x *exam) {
 					continue
 				}
 				if got.Outcome != want.Outcome || got.Scope != want.Scope {
-					x.Errorf("%s, cut to %s: got outcome %v and scope %v, want %v and %v as for the complete reply, or unknown; the cut reply is %.100q", name, when, got.Outcome, got.Scope, want.Outcome, want.Scope, part)
+					x.Errorf("%s, cut to %s: got outcome %v and scope %v, want outcome %v and scope %v as for the complete reply, or the outcome unknown; the cut reply is %.100q", name, when, got.Outcome, got.Scope, want.Outcome, want.Scope, part)
 				}
 			}
 		})
@@ -320,7 +320,7 @@ func (x *exam) wantSameIDs(repeated, original answer, when string) {
 	}
 	for i, number := range repeated.to {
 		if v := repeated.verdict(i); v.Outcome == providers.Accepted && v.MessageID != ids[number] {
-			x.Errorf("%s: a recipient has the message ID of another recipient, want its own", when)
+			x.Errorf("%s: the second answer has another message ID for a recipient than the first answer, want the same ID", when)
 		}
 	}
 }

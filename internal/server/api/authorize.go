@@ -44,7 +44,7 @@ func (a *API) authorize(ctx huma.Context, next func(huma.Context)) {
 		a.writeFailure(ctx, err)
 		return
 	case !key.Allows(scope):
-		refuse(http.StatusForbidden, "the key needs the scope "+string(scope))
+		refuse(http.StatusForbidden, "the key does not have the required scope: "+string(scope))
 		return
 	}
 	if err := a.Keys.NoteUsed(ctx.Context(), key); err != nil {
@@ -64,6 +64,6 @@ func keyOf(ctx context.Context) keys.Key {
 func (a *API) record(ctx context.Context, what, object, detail string) {
 	err := a.Audit.Add(context.WithoutCancel(ctx), audit.Entry{Who: keys.CreatedBy(keyOf(ctx)), What: what, Object: object, Detail: detail})
 	if err != nil {
-		a.Logger.Error().Err(err).Str("what", what).Str("object", object).Msg("a change is missing in the audit log")
+		a.Logger.Error().Err(err).Str("what", what).Str("object", object).Msg("could not write a change to the audit log")
 	}
 }

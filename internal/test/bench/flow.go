@@ -35,8 +35,8 @@ type flowOptions struct {
 	rates   []int
 	times   int
 	dir     string
-	// binary is the path of the tuma that is measured. traced is the path of a tuma whose rate
-	// limiter records its grants.
+	// The field "binary" is the path of the measured program tuma. The field "traced" is the path of
+	// a second program tuma, whose rate limiter records its grants.
 	binary, traced string
 }
 

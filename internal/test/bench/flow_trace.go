@@ -156,7 +156,7 @@ func countBetween(all []timedMessages, start, end time.Time) (n int, took time.D
 	i, _ := slices.BinarySearchFunc(all, start, func(t timedMessages, at time.Time) int { return cmp.Compare(t.at.UnixNano(), at.UnixNano()) })
 	j, _ := slices.BinarySearchFunc(all, end, func(t timedMessages, at time.Time) int { return cmp.Compare(t.at.UnixNano(), at.UnixNano()) })
 	if i >= len(all) || j >= len(all) {
-		return 0, time.Second // no call comes after the span
+		return 0, time.Second // no call comes after the span, so the duration is unknown
 	}
 	for _, t := range all[i:j] {
 		n += t.n

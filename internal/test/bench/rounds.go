@@ -39,7 +39,7 @@ func runBare(ctx context.Context, o options, url, file string) (figures, error) 
 // runTuma measures Tuma from the start of the producer to the state done. The worker already runs,
 // as in production. The parameter "most" is the maximum number of recipients in a call. If the
 // parameter "note" is not empty, each process writes the number of its commands to Redis to a file
-// whose name begins with "note".
+// whose name begins with the text in "note".
 func runTuma(ctx context.Context, o options, url, file string, r *redisServer, id, most, note string) (figures, error) {
 	var f figures
 	if err := r.client.FlushAll(ctx).Err(); err != nil {

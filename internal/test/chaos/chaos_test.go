@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(providertest.Guarded(m))
 }
 
-// TestChaos_NothingIsLostOrSentTwice runs the command for six seconds with -quick.
+// TestChaos_NothingIsLostOrSentTwice runs the command "chaos" for six seconds, with the flag -quick.
 func TestChaos_NothingIsLostOrSentTwice(t *testing.T) {
 	t.Parallel()
 	redistest.Start(t) // reports a missing redis-server

@@ -17,9 +17,9 @@ import (
 	"github.com/tuma-sms/tuma/providers/catalog"
 )
 
-// postedMessages returns a log of messages. The first two messages are posted at once. The first post of each later
-// message comes two seconds after that of the message before it. Each message gets its 2xx a second after its first
-// post.
+// postedMessages returns a log of messages. The first two messages are posted at the same time. Each later
+// message is first posted two seconds after the first post of the message before. Each message gets its 2xx one
+// second after its first post.
 func postedMessages(words ...string) (*inboundLog, []*incoming) {
 	l, began := newInboundLog(), time.Now()
 	var all []*incoming
@@ -142,7 +142,8 @@ func TestInboundLog_RecordsTheFirst2xx(t *testing.T) {
 	}
 }
 
-// The sandbox must forward the messages so that the clients of the gateways read what chaos expects in the inbox.
+// The sandbox must forward each message in the form of the gateway. The gateway's client must then read the ID, text
+// and receiver that chaos expects in the inbox.
 func TestForward_TheClientsReadTheMessages(t *testing.T) {
 	t.Parallel()
 	sandbox := catalog.Simulate(simulator.Options{})

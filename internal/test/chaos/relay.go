@@ -22,7 +22,7 @@ const relayPath = "/relay/"
 const relayTimeout = 2 * time.Second
 
 // relay passes the callbacks of the gateways on to `tuma serve`. It chooses one of the processes at random for each
-// callback, and records how each callback was answered. Safe for concurrent use.
+// callback, and records how each callback was answered. It is safe for concurrent use.
 type relay struct {
 	addresses []string // of the processes
 	client    *http.Client

@@ -75,7 +75,7 @@ type collector struct {
 	url string
 	mu  sync.Mutex
 	raw bytes.Buffer
-	// tokens counts the requests with the token of the configuration.
+	// The field "tokens" is the number of requests that had the token of the configuration.
 	tokens int
 }
 

@@ -7,8 +7,8 @@ import (
 	"net/http"
 )
 
-// These are the ports of `tuma dev` that README.md names. The command readme replaces them by
-// free ports.
+// These are the ports of `tuma dev` that README.md names. The command "readme" replaces them
+// by free ports.
 const (
 	redisPort   = "6390"
 	sandboxPort = "8025"
