@@ -56,8 +56,8 @@ type FindResult struct {
 	Next  string `json:"next"`
 	// Unreadable names up to 100 campaigns that could not be read completely.
 	Unreadable []string `json:"unreadable,omitempty"`
-	// Cut has the IDs of up to 100 campaigns that have further messages to the number, which Messages omits.
-	// Client.Results yields all messages of such a campaign.
+	// Cut has the IDs of up to 100 campaigns that have more messages to the number than the field "Messages"
+	// lists. Client.Results yields all messages of such a campaign.
 	Cut []string `json:"cut,omitempty"`
 }
 

@@ -44,9 +44,9 @@ type Message struct {
 	Transliterate bool
 	Flash         bool
 	OnUnknown     string
-	// StartAt or StartIn sets when the message may be sent. ExpiresAt or ExpiresIn sets when the message
-	// is skipped if it was not submitted. The four fields have the same meaning as in Campaign. A
-	// one-time code should expire.
+	// StartAt or StartIn sets when the message may be sent. ExpiresAt or ExpiresIn sets the expiry. If
+	// the message was not submitted before the expiry, it is skipped. The four fields have the same
+	// meaning as in Campaign. A one-time code should expire.
 	StartAt   time.Time
 	StartIn   time.Duration
 	ExpiresAt time.Time
@@ -199,7 +199,7 @@ func (c *Client) Message(ctx context.Context, id string) (MessageStatus, error) 
 		return MessageStatus{}, err
 	}
 	if !spec.Message {
-		return MessageStatus{}, fmt.Errorf("message %s: %w: the ID is that of a campaign", id, ErrNotFound)
+		return MessageStatus{}, fmt.Errorf("message %s: %w: the ID belongs to a campaign", id, ErrNotFound)
 	}
 	m := MessageStatus{ID: id, Ref: spec.Ref, Status: campaign.Pending.String(), BlockedBy: st.BlockedBy, From: st.From, Body: spec.Body, Class: st.Class,
 		CreatedAt: st.CreatedAt, StartAt: st.StartAt, ExpiresAt: st.ExpiresAt}

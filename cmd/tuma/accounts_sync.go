@@ -42,7 +42,7 @@ func syncAccounts(ctx context.Context, a *app) error {
 		return misuseError{err: err}
 	}
 	if len(offers) == 0 {
-		return misuse("%s has no accounts: add an account under the key \"accounts\"", cfg.File)
+		return misuse("%s has no accounts: add an account to the section \"accounts\"", cfg.File)
 	}
 	return a.withBackend(ctx, func(b *backend) error {
 		if err := refuseUnwritable(ctx, b); err != nil {

@@ -85,7 +85,7 @@ func (a *app) accountsToQuery(args []string) ([]*config.Account, error) {
 		return nil, err
 	}
 	if len(cfg.Accounts) == 0 {
-		return nil, misuse("%s has no accounts: add an account under the key \"accounts\"", cfg.File)
+		return nil, misuse("%s has no accounts: add an account to the section \"accounts\"", cfg.File)
 	}
 	return cfg.Accounts, nil
 }

@@ -73,7 +73,7 @@ func (a *app) check(ctx context.Context) error {
 	}
 	checkReports(cfg.Accounts, say)
 	if len(cfg.Accounts) == 0 {
-		failed = append(failed, misuse("%s has no accounts: add an account under the key \"accounts\"", cfg.File))
+		failed = append(failed, misuse("%s has no accounts: add an account to the section \"accounts\"", cfg.File))
 	}
 	return errors.Join(failed...)
 }

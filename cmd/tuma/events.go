@@ -30,10 +30,10 @@ func newEvents(a *app) *cobra.Command {
 end, their progress, holds of accounts, incoming messages and opt-outs.
 
 With --follow it also prints each event that follows, until you stop it. A
-program keeps the cursor of the last event that it has, and continues with
---after. Tuma keeps about 100,000 events, for 7 days. If Tuma has removed events
-after the cursor, the first event is events.lost. Then read the state again with
-'tuma status' and 'tuma list'.`,
+program that reads the events stores the cursor of its last event, and later
+continues with --after and this cursor. Tuma keeps about 100,000 events, for 7
+days. If Tuma has removed events after the cursor, the first event is
+events.lost. Then read the state again with 'tuma status' and 'tuma list'.`,
 		Example: `  tuma events --follow
   tuma events --json --after 1764323173000-0 | jq -r .event`,
 		Args: takes(),

@@ -26,10 +26,11 @@ func newFind(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "find MSISDN",
 		Short: "Find every message to a number, in all campaigns",
-		Long: `Find prints the messages to a number, those of the newest campaign first: the
-campaign, status and reason, account, message ID, times and text. It also finds
-messages that were never submitted, with the reason. The number may be written
-in any usual form; --country is for a number in national form.
+		Long: `Find prints the messages to a number. The messages of the newest campaign come
+first. A message has the campaign, status and reason, account, message ID, times
+and text. Find also prints messages that were never submitted, with the reason.
+The number may be written in any usual form; --country is for a number in
+national form.
 
 Find reads the recipients of all campaigns, newest first, some 20 million a
 second. Tuma keeps no index by number, which would cost memory for each
@@ -127,7 +128,7 @@ func (f *findCommand) noteBounds(r producer.FindResult) {
 		f.note("tuma: the search ended at %s; there are older campaigns. To continue: tuma find %s --after %s", why, r.MSISDN, r.Next)
 	}
 	if len(r.Cut) > 0 {
-		f.note("tuma: of each of these campaigns, only the first 1,000 rows with the number are shown: %s; tuma results shows all rows", strings.Join(r.Cut, ", "))
+		f.note("tuma: these campaigns have more than 1,000 rows with the number, and only the first 1,000 are shown: %s; 'tuma results' shows all rows", strings.Join(r.Cut, ", "))
 	}
 	if len(r.Unreadable) > 0 {
 		f.note("tuma: warning: campaigns with unreadable records were not searched completely: %s", strings.Join(r.Unreadable, ", "))

@@ -30,10 +30,11 @@ or short code that received the message, and the text. A message that is an
 opt-out or opt-in word is marked [stop] or [start].
 
 With --follow it also prints each message that arrives, until you stop it. A
-program keeps the cursor of the last message that it has, and continues with
---after. Tuma removes messages that are older than inbound.keep, and the oldest
-ones if there are too many. If it has removed messages after the cursor, the
-command fails: begin again without --after.`,
+program that reads the inbox stores the cursor of its last message, and later
+continues with --after and this cursor. Tuma removes messages that are older
+than inbound.keep, and the oldest messages if there are too many. If Tuma has
+removed messages after the cursor, the command fails: begin again without
+--after.`,
 		Example: `  tuma inbox
   tuma inbox --account at --follow
   tuma inbox --json --after 1764323173000-0 | jq -r .text`,

@@ -18,8 +18,8 @@ func newReschedule(a *app) *cobra.Command {
 		Long: `Reschedule moves the start of a scheduled campaign, and prints the new start.
 TIME is a time as people write it: 'tomorrow 08:00', '2026-11-29 08:00', 08:00,
 'in 2h', now, or RFC 3339. Its time zone is --zone. Without --zone it is the
-zone of default_country if that country has only one, or else the zone of this
-machine.
+zone of default_country if that country has only one zone, or else the zone of
+this machine.
 
 An expiry that was set with --expires-in moves with the start. An expiry that
 was set with --expires-at stays. A campaign that has begun is not changed.`,
@@ -38,7 +38,7 @@ was set with --expires-at stays. A campaign that has begun is not changed.`,
 				return misuse("TIME: %.60q: %w", args[1], err)
 			}
 			if !m.Now && !m.At.After(now) {
-				return misuse("TIME: %s is in the past: use a later time, or now", moment.Describe(m.At, now, zone))
+				return misuse("TIME: %s is in the past: use a later time, or 'now'", moment.Describe(m.At, now, zone))
 			}
 			return a.withCampaign(ctx, args[0], func(b *backend, id string) error {
 				if err := b.Reschedule(ctx, id, m.At); err != nil {

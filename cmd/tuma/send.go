@@ -58,7 +58,7 @@ Format, column separator and encoding are detected. In a workbook the first
 visible sheet is read: phone numbers in full, other cells as the sheet shows
 them. Numbers may be written in any usual form. Invalid and duplicate numbers
 are skipped; 'tuma results' lists them. If one number has two different texts,
-such as two invoices of one household, --duplicates each sends both texts.
+such as two invoices of one household, '--duplicates each' sends both texts.
 
 Text: {{name}} is replaced by the recipient's value in the column "name". The
 default in {{name|there}} is used if that value is blank. Filters change a
@@ -80,9 +80,9 @@ lists what it could not find out.
 Times: --start-at and --expires-at take a time as people write it: 'tomorrow
 08:00', '2026-11-29 08:00', 'monday 8pm', 08:00 (the next time that the clock
 shows it), 'in 2h', now, or RFC 3339. Their time zone is --zone. Without --zone
-it is the zone of --country or default_country if that country has only one, or
-else the zone of this machine. The command shows how it has understood these
-times. A worker must be running when the campaign starts.
+it is the zone of --country or default_country if that country has only one
+zone, or else the zone of this machine. The command shows how it has understood
+these times. A worker must be running when the campaign starts.
 
 Confirmation: on a terminal the command shows recipients, segments, cost,
 account, sender and start, and asks before it enqueues. --yes and --json skip

@@ -67,8 +67,8 @@ is at /v1 on the same address.
 Put a proxy with TLS in front of serve: the secret is part of the URL. After
 SIGTERM, Ctrl-C or the end of its terminal, serve finishes the requests in
 flight and exits. When tuma.yaml or a secret file changes, serve uses the new
-secrets within two seconds. If serve has no terminal, SIGHUP makes it read the
-files at once.`,
+secrets within two seconds. Without a terminal, the signal SIGHUP makes serve
+read these files at once.`,
 		Example: "  tuma serve\n  tuma serve --listen :8090 --metrics-listen 127.0.0.1:9090 --log-format json",
 		Args:    takes(),
 		RunE:    a.verb(func(ctx context.Context, _ []string) error { return s.run(ctx) }),
@@ -129,7 +129,7 @@ func (s *serveCommand) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.signals.finish(func() { log.Warn().Msg("serve is draining already: it exits after the last request in flight") })
+	s.signals.finish(func() { log.Warn().Msg("serve is draining already: it ends after its last request in flight") })
 	log.Info().Str("address", listener.Addr().String()).Int("accounts", len(settings.Accounts)).Msg("listening for callbacks")
 	if err := runBeside(ctx, srv, listener, health, reports.Run, polls.Run, r.run, hooks.Run); err != nil {
 		return err

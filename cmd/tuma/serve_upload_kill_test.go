@@ -97,7 +97,7 @@ func launchServe(t *testing.T, h *fixture) (s *killedServe, files string) {
 	return s, files
 }
 
-// uploadEnd is the response to a request with a list, or its error.
+// uploadEnd is the end of a request that uploads a list: the status of the response, or an error.
 type uploadEnd struct {
 	status int
 	err    error

@@ -13,9 +13,9 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// TestNotifySystemd receives messages like systemd. It checks two messages of a worker: the
-// message when Redis first answers, and the message when the worker stops. The test sets an
-// environment variable, so it does not run in parallel.
+// TestNotifySystemd takes the place of systemd and receives the messages of a worker. It checks the
+// message before Redis answers, the message when Redis first answers, and the message when the
+// worker stops. The test sets an environment variable, so it does not run in parallel.
 func TestNotifySystemd(t *testing.T) {
 	address := &net.UnixAddr{Name: filepath.Join(t.TempDir(), "notify"), Net: "unixgram"}
 	socket, err := net.ListenUnixgram("unixgram", address)

@@ -47,16 +47,17 @@ its calls in flight and exits. Further signals change nothing. Only SIGKILL ends
 a worker at once, and leaves calls in doubt.
 
 When tuma.yaml or a secret file changes, the worker uses the new logins, rates
-and settings within two seconds; without a terminal, SIGHUP makes it read them
-at once. It logs changes that need a restart. A broken file changes nothing.
+and settings within two seconds. Without a terminal, the signal SIGHUP makes the
+worker read these files at once. The worker logs changes that need a restart. A
+broken file changes nothing.
 
 With --listen the worker serves /healthz (the process is alive, even without
 Redis), /readyz (the worker has started, is not shutting down, and Redis accepts
 its writes) and /metrics for Prometheus. With --metrics-listen, /metrics is on
 that address instead.
 
-A worker that is started before Redis waits for it. --wait-redis=false makes the
-command fail instead.`,
+If Redis does not answer when the worker starts, the worker waits for Redis.
+With --wait-redis=false the command fails instead.`,
 		Example: `  tuma worker
   tuma worker --accounts kobo-main,kobo-2 --listen :8080 --log-format json`,
 		Args: takes(),
@@ -124,7 +125,7 @@ func (w *workerCommand) run(ctx context.Context) error {
 		return err
 	}
 	w.signals.finish(func() {
-		log.Warn().Msg("worker is draining already: it ends with its last call in flight; only SIGKILL ends it at once, and leaves calls in doubt")
+		log.Warn().Msg("worker is draining already: it ends after its last call in flight; only SIGKILL ends it at once, and leaves calls in doubt")
 	})
 	go notifySystemd(ctx, wk.Ready, log)
 	r := newReloader(w.app, cfg, log, process, reloadWorker(wk, b, w.accounts))
@@ -190,7 +191,7 @@ func ignoreCancelled(ctx context.Context, err error) error {
 // returns an error if one of them does not exist or lacks a setting.
 func chooseAccounts(cfg *config.Config, names []string) ([]*config.Account, error) {
 	if len(cfg.Accounts) == 0 {
-		return nil, misuse("%s has no accounts: add an account under the key \"accounts\"", cfg.File)
+		return nil, misuse("%s has no accounts: add an account to the section \"accounts\"", cfg.File)
 	}
 	if len(names) == 0 {
 		names = cfg.AccountNames()

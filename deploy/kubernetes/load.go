@@ -182,7 +182,7 @@ func (l *load) measured(ctx context.Context, name string, rate int, step func() 
 	}
 	l.spans = append(l.spans, s)
 	if after.Accepted >= l.sent-l.skipped {
-		return fmt.Errorf("%s: the campaign ended before the step did, so the step had no load", name)
+		return fmt.Errorf("%s: the campaign ended before the end of the step, so a part of the step had no load", name)
 	}
 	return nil
 }
@@ -195,9 +195,9 @@ func (l *load) check(ctx context.Context) error {
 		return err
 	}
 	want := l.sent - l.skipped
-	fmt.Printf("   %d messages to send: %d accepted, %d lost, %d duplicates, %d calls repeated under their keys\n", want, c.Accepted, want-c.Numbers, c.Duplicates, c.Replays)
+	fmt.Printf("   %d messages to send: %d accepted, %d lost, %d duplicates, %d calls repeated with the same idempotency key\n", want, c.Accepted, want-c.Numbers, c.Duplicates, c.Replays)
 	if c.Accepted != want || c.Numbers != want || c.Duplicates != 0 || c.Conflicts != 0 {
-		return fmt.Errorf("the gateway counts %+v, want %d messages to as many numbers", c, want)
+		return fmt.Errorf("the gateway counts %+v, want %d messages, each to a different number", c, want)
 	}
 	var failed []error
 	for _, s := range l.spans {

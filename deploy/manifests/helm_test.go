@@ -112,7 +112,7 @@ func TestValidate_RefusesBrokenManifests(t *testing.T) {
 	}
 }
 
-// check returns the problems of the manifests in a text.
+// check reads manifests from the parameter "text", and returns their problems.
 func check(t *testing.T, text string, known []string) (problems []string) {
 	t.Helper()
 	var objects []object

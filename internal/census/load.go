@@ -45,8 +45,8 @@ type span struct {
 	buckets                  [buckets]atomic.Int64
 }
 
-// buckets is the number of buckets of a span. Two buckets cover the durations from 2^n to 2^(n+1)
-// microseconds. The last bucket begins at more than nine minutes.
+// buckets is the number of buckets in a value of the type "span". Two buckets cover the durations
+// from 2^n to 2^(n+1) microseconds. The last bucket begins at more than nine minutes.
 const buckets = 60
 
 // spanLife is how long calls are collected in one span. A load covers one or two spans.

@@ -59,7 +59,7 @@ func (r *reader) settleReports(acc *Account, e entry, given map[string]entry, pr
 		w.Reports = worker.ReportsAll
 	case w.Reports == "" && polled:
 		w.Reports = defaultSample
-	case w.Reports == "" && posted && acc.HasCallbackKey: // the value of the key may be missing, because only tuma serve needs the secret
+	case w.Reports == "" && posted && acc.HasCallbackKey: // the callback secret may be missing, because only `tuma serve` needs it
 		w.Reports = worker.ReportsAll
 	case w.Reports == "":
 		w.Reports = worker.ReportsOff

@@ -67,8 +67,9 @@ type Event struct {
 	List   string `json:"l,omitempty"`
 	Added  int    `json:"d,omitempty"`
 	Number string `json:"m,omitempty"`
-	// Places names calls and single recipients with a new status. A call has the form batch.call, and a
-	// recipient has the form batch.call:position. Missed is how many recipients got a new status without an event.
+	// Places lists the calls and the single recipients that got a new status. A call has the form batch.call,
+	// and a recipient has the form batch.call:position. Missed is how many recipients got a new status without
+	// an event.
 	Places []string `json:"p,omitempty"`
 	Missed int      `json:"z,omitempty"`
 }

@@ -46,8 +46,8 @@ local function closed(now)
   return opens
 end
 
--- may_concern reports whether the opt-outs after the caller's version may name a recipient. If every new opt-out refused
--- the claim, a campaign whose opt-outs come faster than the turns of its calls would never claim again.
+-- may_concern reports whether an opt-out that the caller has not read may name a recipient. If every new opt-out refused
+-- the claim, a campaign that gets opt-outs faster than turns would never claim again.
 local function may_concern()
   local last, known = tonumber(words(get('ex') or '')[1]), words(exclusions)
   local first = tonumber(known[1] or '0')

@@ -10,11 +10,11 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Commit turns the upload into a campaign. If a campaign with the same id and the same content
-// exists, Commit returns the receipt of that campaign. If its content differs, Commit returns
-// ErrConflict. There is one exception: if that campaign was cancelled before any of its messages
-// was submitted, the new campaign replaces it. After any other error the caller does not know
-// whether the campaign was committed, and may safely enqueue it again.
+// Commit turns the upload into a campaign. If a campaign with the same id exists, Commit compares the
+// contents. If they are equal, Commit returns the receipt of the existing campaign. If they differ,
+// it returns ErrConflict. There is one exception: if the existing campaign was cancelled before any of
+// its messages was submitted, the new campaign replaces it. After an error that is not ErrConflict, the
+// caller does not know whether the campaign was committed, and may safely enqueue it again.
 func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 	if u.total == 0 {
 		return Receipt{}, fmt.Errorf("commit %s: no recipients", u.id)
@@ -29,7 +29,7 @@ func (u *Upload) Commit(ctx context.Context) (Receipt, error) {
 	if err := u.flush(ctx, 1); err != nil {
 		return Receipt{}, err
 	}
-	if err := u.waitForWrite(); err != nil { // the write in progress reads the spec, and noteRefs will change it
+	if err := u.waitForWrite(); err != nil { // the write in progress reads the spec, which noteRefs will change
 		return Receipt{}, err
 	}
 	if err := u.noteRefs(); err != nil {

@@ -30,9 +30,9 @@ type Exclusions struct {
 }
 
 // In finds the recipients that have opted out. The result optedOut maps their indexes to their
-// suppression lists. The result version is the version of the opt-outs that In has used. The result
-// "lists" has the suppression lists that an opt-out names as a whole (wholeList). In does not know the
-// numbers on these lists, so the caller must look up all recipients there.
+// suppression lists. The result version is the version of the opt-outs that the method has used. The
+// result "lists" has the suppression lists that an opt-out names as a whole (wholeList). The method
+// does not know the numbers on these lists, so the caller must look up all recipients there.
 func (x *Exclusions) In(recipients []campaign.Planned) (optedOut map[int]string, version string, lists []string) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()

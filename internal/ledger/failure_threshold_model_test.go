@@ -193,8 +193,9 @@ func (d *sequenceDriver) checkThreshold(sum Summary) {
 
 func batchOf(call string) string { return call[:strings.LastIndexByte(call, '.')] }
 
-// adoptThreshold copies the ledger's threshold state into the model. The driver calls it when
-// one result went to several batches, because the ledger checks the threshold after each batch.
+// adoptThreshold copies the ledger's threshold state into the model. The driver calls it
+// after a settle whose recipients are in several batches, because the ledger checks the threshold
+// after each batch.
 func (d *sequenceDriver) adoptThreshold() {
 	x := d.m.threshold
 	if x == nil {

@@ -53,7 +53,7 @@ func TestQuarantine_UnreadableRecordsAreNamed(t *testing.T) {
 	for field, whole := range map[string]bool{"b0.0": true, "w0.0": true, "l0.0": true, "x0.0": true, "g0.0.0.1": false, "i0.0.0.1": false, "r0.0.0": false} {
 		for name, how := range corruptions {
 			if name == "cut short" && strings.ContainsRune("wl", rune(field[0])) || name != "random bytes" && field[0] == 'x' {
-				continue // such damage cannot be seen: a shortened number is another number, and an empty list is a valid list
+				continue // this damage is invisible: a number cut short is another valid number, and an empty list is a valid list
 			}
 			t.Run(field+" "+name, func(t *testing.T) {
 				t.Parallel()
@@ -129,7 +129,7 @@ func TestQuarantine_ScriptsLeaveUnreadableRecordsUnchanged(t *testing.T) {
 		for _, field := range []string{"g0.0.0.1", "r0.0.0"} {
 			for name, how := range corruptions {
 				if field[0] == 'r' && (script == "claim" || script == "doubt") {
-					continue // claim.lua and doubt.lua do not read the field "r", the results, of a claimed generation
+					continue // claim.lua and doubt.lua do not read the results (field "r") of a claimed generation
 				}
 				t.Run(script+" "+field+" "+name, func(t *testing.T) {
 					t.Parallel()

@@ -33,10 +33,11 @@ local base = string.sub(L, 1, -2)
 local total, per = num('total'), get('per')
 local calls, ends, page_known, reasons = {}, {}, {}, nil
 local moves, delays, delayed = {}, {}, false
-local lengths, proved = {}, {} -- for the check of proofs: lengths of calls' records, and records of generations
+-- The function "holds" keeps here what it has read from Redis: lengths of the records of calls, and generations.
+local lengths, proved = {}, {}
 
--- record_at returns the status and the detail of the recipient at a position of a call. It reads only the lengths of
--- the records before it. It returns nil if the call has no record at this position.
+-- record_at returns the status and the detail of the recipient at a position of a call. Of the earlier records in the
+-- call it reads only the lengths. It returns nil if the call has no record at this position.
 local byte = string.byte
 local function record_at(blob, position)
   local pos = 1

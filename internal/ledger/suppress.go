@@ -150,7 +150,7 @@ func (l *Ledger) inFlightTo(ctx context.Context, id, list string, numbers []sms.
 	return out, nil
 }
 
-// StillInFlight returns those of the calls whose claim is still the same as in the parameter "calls".
+// StillInFlight reads the given calls again, and returns the calls whose claim has not changed.
 func (l *Ledger) StillInFlight(ctx context.Context, calls []InFlightCall) (out []InFlightCall, err error) {
 	for _, c := range calls {
 		got, err := l.rdb.HMGet(ctx, ledgerKey(c.Campaign), c.field).Result()

@@ -37,7 +37,7 @@ func NewWorker(reg prometheus.Registerer, accounts []Account, source *Source) (*
 		breaches: prometheus.NewCounter(prometheus.CounterOpts{Name: "tuma_invariant_breaches_total", Help: "Campaigns whose counts contradict each other, or contradict the campaign's results. Must stay 0."})}
 	calls := counter("tuma_calls_total", "Calls to the gateway by result.", "account", "provider", "result")
 	seconds := histogram("tuma_call_seconds", "Duration of calls to the gateway.", long, "account")
-	waits := histogram("tuma_reserve_wait_seconds", "Time that calls waited for their turn in the rate.", short, "account")
+	waits := histogram("tuma_reserve_wait_seconds", "Time that calls waited for a turn from the account's rate.", short, "account")
 	claims := histogram("tuma_claim_seconds", "Time to claim a call in Redis.", short, "account")
 	settles := histogram("tuma_settle_seconds", "Time to write the outcome of a call to Redis.", short, "account")
 	inFlight := gauge("tuma_calls_in_flight", "Calls of this worker that wait for the gateway.", "account")

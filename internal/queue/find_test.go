@@ -27,8 +27,8 @@ func lose(keys ...string) func(*testing.T, redis.UniversalClient) {
 	}
 }
 
-// Find must return Waiting only if asynq can still take the wake-up. Redis may lose any key of a queue. After that, new
-// wake-ups may get onto the list.
+// Find must return Waiting only if asynq can still take the wake-up. In most cases Redis loses keys of the queue. In some
+// cases the test then queues newer wake-ups.
 func TestFind_WaitingOnlyIfAsynqCanTakeIt(t *testing.T) {
 	t.Parallel()
 	pointer := func(wake int) queue.Pointer { return queue.Pointer{Campaign: "c", Batch: "0.0", Wake: wake} }

@@ -38,7 +38,7 @@ func TestRefColumn_InEveryFormat(t *testing.T) {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
-	// Without the option, a column named "ref" is a column like any other.
+	// Without Options.RefColumn, a column named "ref" is an ordinary column.
 	got, err := refsIn(listOf("phone,ref\n0712345678,A-1\n", Options{Name: "list.csv"}))
 	if diff := cmp.Diff([]string{""}, got); diff != "" || err != nil {
 		t.Errorf("%s %v", diff, err)

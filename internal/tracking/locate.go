@@ -15,7 +15,7 @@ type located struct {
 	Place
 	of, call, position int // position is the recipient's place in the call
 	to                 campaign.Planned
-	sent               ledger.BatchRef // the batch in the index; the recipient may have moved to another batch meanwhile
+	sent               ledger.BatchRef // the batch that the index names; the recipient may have moved to another batch meanwhile
 }
 
 // report returns a delivery report in the ledger's form.

@@ -38,15 +38,15 @@ func DeliveryReports(secret providers.Secret, consumer func(context.Context, pro
 
 // Incoming returns a handler for the gateway's "Incoming Messages" callback (from public sources).
 // The handler calls consumer for each incoming message (MO). To answer a message to an on-demand
-// service, pass the message's LinkID in Options. For the secret, the calls of consumer and errors,
-// the rules of DeliveryReports apply.
+// service, pass the message's LinkID in Options. The rules of DeliveryReports also apply here: for
+// the secret, for errors, and for the calls of consumer.
 func Incoming(secret providers.Secret, consumer func(context.Context, providers.Inbound) error) (http.Handler, error) {
 	return callback(secret, parseIncoming, consumer)
 }
 
 // OptOuts returns a handler for the gateway's "Bulk SMS Opt Out" callback (from public sources).
-// The handler calls consumer for each opt-out. For the secret, the calls of consumer and errors,
-// the rules of DeliveryReports apply.
+// The handler calls consumer for each opt-out. The rules of DeliveryReports also apply here: for
+// the secret, for errors, and for the calls of consumer.
 func OptOuts(secret providers.Secret, consumer func(context.Context, providers.OptOut) error) (http.Handler, error) {
 	return callback(secret, parseOptOut, consumer)
 }

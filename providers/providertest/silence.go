@@ -81,7 +81,7 @@ func contextOver(x *exam, over func(context.Context) (context.Context, context.C
 	// The provider must behave in the same way if it has an idle connection to the gateway.
 	x.wantAll(x.send(p, x.newBatch(p, 1)), providers.Accepted, "the next call")
 	x.wantNotSent(x.sendIn(ctx, p, x.newBatch(p, 3)), "an ended context")
-	x.wantSeen(int64(len(g.exchanges())), 1, "calls with an ended context, and one other call")
+	x.wantSeen(int64(len(g.exchanges())), 1, "two calls with an ended context, and a call between them")
 }
 
 func (x *exam) wantNoAnswer(a answer, when string) {

@@ -83,9 +83,9 @@ func (a *API) retry(ctx context.Context, in *retryInput) (*retryOutput, error) {
 	return out, nil
 }
 
-// giveBackCancelled gives the messages that a cancelled campaign did not submit back to the key that enqueued the
-// campaign. A failure is only logged, because the sweeper gives these messages back later. The sweeper also gives back
-// the messages whose calls are still in flight now.
+// giveBackCancelled gives messages of a cancelled campaign back to the key that enqueued the campaign. It gives back the
+// messages that were not submitted. A failure is only logged, because the sweeper gives these messages back later. The
+// sweeper also gives back the messages whose calls are still in flight now.
 func (a *API) giveBackCancelled(ctx context.Context, st producer.Status) {
 	if err := a.Keys.GiveBackCancelled(context.WithoutCancel(ctx), st.CreatedBy, st.ID, st.CreatedAt, st.Reasons["cancelled"]); err != nil {
 		a.Logger.Debug().Err(err).Msg("could not give cancelled messages back to the daily limit of a key")

@@ -24,7 +24,7 @@ type webhookBody struct {
 }
 
 type newWebhookInput struct {
-	Key  string `header:"Idempotency-Key" maxLength:"64" doc:"The name, if the body has none."`
+	Key  string `header:"Idempotency-Key" maxLength:"64" doc:"The name of the webhook, if the body has no name."`
 	Body webhookBody
 }
 

@@ -70,12 +70,12 @@ func TestImportRules_AreInOrder(t *testing.T) {
 	})
 	want := []string{
 		"low has two rules",
-		"wrong/* may import low, whose rule must precede its own", // because the list has a second rule for "low" after wrong/*
-		"wrong/* may import wrong/*, whose rule must precede its own",
-		"wrong/* may import last, whose rule must precede its own",
-		"wrong/* may import nowhere, whose rule must precede its own",
-		"wrong/* is for wrong/*, whose rule must follow its own",
-		"wrong/* is for nowhere, whose rule must follow its own",
+		"wrong/* may import low, whose rule must come earlier", // the second rule of "low" comes after the rule of wrong/*
+		"wrong/* may import wrong/*, whose rule must come earlier",
+		"wrong/* may import last, whose rule must come earlier",
+		"wrong/* may import nowhere, whose rule must come earlier",
+		"wrong/* is for wrong/*, whose rule must come later",
+		"wrong/* is for nowhere, whose rule must come later",
 	}
 	if got = slices.DeleteFunc(got, func(s string) bool { return strings.HasPrefix(s, "middle") }); !slices.Equal(got, want) {
 		t.Errorf("the messages are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -142,7 +142,7 @@ func TestImportRules_RefuseForbiddenImports(t *testing.T) {
 		file, imported string
 		allowed        bool
 	}{
-		// These cases test rules about the folders of this module that a folder may import.
+		// These cases test which folders of this module a folder may import.
 		{"sms/x.go", ours + "providers", false},
 		{"ratelimit/x.go", ours + "sms", false},
 		{"providers/x.go", ours + "internal/ledger", false},

@@ -50,12 +50,12 @@ func misplaced(rules []folderRule) []string {
 	for i, r := range rules {
 		for _, imported := range r.may {
 			if at, ok := place[imported]; imported != all && (!ok || at >= i) {
-				wrong = append(wrong, r.folder+" may import "+imported+", whose rule must precede its own")
+				wrong = append(wrong, r.folder+" may import "+imported+", whose rule must come earlier")
 			}
 		}
 		for _, importer := range r.importers {
 			if at, ok := place[importer]; !ok || at <= i {
-				wrong = append(wrong, r.folder+" is for "+importer+", whose rule must follow its own")
+				wrong = append(wrong, r.folder+" is for "+importer+", whose rule must come later")
 			}
 		}
 	}

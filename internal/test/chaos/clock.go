@@ -256,7 +256,7 @@ func (s *processSlot) checkClock(off time.Duration) error {
 	return fmt.Errorf("check a wrong clock: %s has no log entry with a time", filepath.Base(log))
 }
 
-// logOf returns the log file of those workers of the slot whose clock error is the parameter "off".
+// logOf returns the log file of the slot's workers that have the clock error in the parameter "off".
 func (s *processSlot) logOf(off time.Duration) string {
 	if off == 0 {
 		return s.log

@@ -189,9 +189,9 @@ func (c *optOutLog) confirmWord(n uint64, back time.Time, calls map[string]bool)
 	c.requests[n] = request{returned: back, byWord: true, open: calls}
 }
 
-// allowedCalls returns how many calls may have arrived after the opt-out of a result's number. After a STOP, one call
-// may have arrived in two cases: the call of the result was open, or the result is skipped and the campaign had an
-// open call. In the second case, the gateway did not accept the call.
+// allowedCalls returns how many calls may have arrived after the opt-out of a result's number. After a STOP it
+// returns 1 in two cases, and otherwise 0. In the first case, the call of the result was open. In the second case, the
+// result is skipped, and the campaign had an open call, which the gateway did not accept.
 func (r numberHistory) allowedCalls(x producer.Result) int {
 	switch {
 	case !r.byWord:

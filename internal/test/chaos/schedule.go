@@ -43,11 +43,11 @@ type faultEvent struct {
 	at          time.Duration // when the fault begins, counted from the start of the run
 	kind        faultKind
 	duration    time.Duration // how long the fault lasts
-	clockOffset time.Duration // how much the clock is fast; negative: slow
+	clockOffset time.Duration // how far the clock is ahead of the right time; negative: behind
 	worker      int           // index of the worker that the fault hits; for `tuma serve`, modulo the number of processes
 	fault       string        // one of gatewayFaults
 	p           float64       // probability that the gateway's fault hits a call
-	bytes       int64         // bytes of answers that pass before the cut
+	bytes       int64         // how many bytes of an answer the worker gets before the connection is cut
 	alone       bool          // no other fault is scheduled near this fault
 }
 
@@ -69,7 +69,7 @@ type plan struct {
 	quick bool
 	// clocks means that there is a build of tuma whose clock can be wrong.
 	clocks bool
-	// foreign means that the run uses the Redis of the flag -redis and starts none. Chaos does not
+	// foreign means that the run uses the Redis of the flag -redis and does not start a Redis. Chaos does not
 	// kill, stop or fill that Redis.
 	foreign bool
 }

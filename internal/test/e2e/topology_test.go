@@ -125,7 +125,7 @@ func (x *topology) killWorkersUntilEnd(ids ...string) {
 		case <-kill.C:
 			now := x.gateway.Stats().Calls
 			if killed == killsPerRound || now == calls {
-				continue // on a slow machine, a new worker may need more than two seconds
+				continue // on a slow machine, a new worker may need more than two seconds until its first call
 			}
 			calls = now
 			i := rand.IntN(len(x.alive))
@@ -211,7 +211,8 @@ func TestTopology_SentinelPromotesAReplica(t *testing.T) {
 	})
 }
 
-// The campaign's own master is killed. The keys have a prefix, and the user of Redis has no right to other keys.
+// The test kills the master that stores the campaign. The keys have a prefix, and the user of Redis has no right to
+// keys without this prefix.
 func TestTopology_ClusterLosesAMaster(t *testing.T) {
 	t.Parallel()
 	s := redistest.StartCluster(t, 3, redistest.WithAOF("everysec"), userUnder(t, "prod"))
