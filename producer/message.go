@@ -174,9 +174,9 @@ func (m Message) check(spec campaign.Spec, found []accounts.Account) (to sms.MSI
 	if country == "" && len(found) > 0 {
 		country = found[0].Country
 	}
-	// If "found" is empty and the message names no country, the default country is not known. Then a number
-	// that cannot be read is not a mistake here. Either the check of the account has already failed, or
-	// Enqueue compares the message with an earlier message of this ID.
+	// If "found" is empty and the message names no country, the default country is not known. Then this
+	// method does not report a number that it cannot read. Either the check of the account has already
+	// failed, or Enqueue compares the message with an earlier message of this ID.
 	to, err = sms.ParseMSISDN(m.To, country)
 	if err != nil && (len(found) > 0 || country != "") {
 		list.add("to", "%s", strings.TrimPrefix(err.Error(), "parse number "))

@@ -30,7 +30,7 @@ exits with status 1.`,
 
 // demo runs the demo with the environment and the output of this command.
 func (a *app) demo(ctx context.Context) error {
-	a.signals.finish(func() { a.note("demo: removing its files and processes") })
+	a.signals.finish(func() { a.note("demo: stopping the processes of the demo and removing its files") })
 	var environ []string
 	for _, name := range slices.Sorted(maps.Keys(a.env)) {
 		environ = append(environ, name+"="+a.env[name])

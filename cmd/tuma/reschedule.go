@@ -17,7 +17,7 @@ func newReschedule(a *app) *cobra.Command {
 		Short: "Move the start of a campaign that has not begun",
 		Long: `Reschedule moves the start of a scheduled campaign, and prints the new start.
 TIME is a time as people write it: 'tomorrow 08:00', '2026-11-29 08:00', 08:00,
-'in 2h', now, or RFC 3339. Its time zone is --zone. Without --zone it is the
+'in 2h', 'now', or RFC 3339. --zone sets its time zone. Without --zone it is the
 zone of default_country if that country has only one zone, or else the zone of
 this machine.
 

@@ -79,10 +79,10 @@ lists what it could not find out.
 
 Times: --start-at and --expires-at take a time as people write it: 'tomorrow
 08:00', '2026-11-29 08:00', 'monday 8pm', 08:00 (the next time that the clock
-shows it), 'in 2h', now, or RFC 3339. Their time zone is --zone. Without --zone
-it is the zone of --country or default_country if that country has only one
-zone, or else the zone of this machine. The command shows how it has understood
-these times. A worker must be running when the campaign starts.
+shows it), 'in 2h', 'now', or RFC 3339. --zone sets their time zone. Without
+--zone it is the zone of --country or default_country if that country has only
+one zone, or else the zone of this machine. The command shows how it has
+understood these times. A worker must be running when the campaign starts.
 
 Confirmation: on a terminal the command shows recipients, segments, cost,
 account, sender and start, and asks before it enqueues. --yes and --json skip
@@ -271,7 +271,7 @@ func (s *sendCommand) waitUntilEnded(ctx context.Context, b *backend, r producer
 }
 
 // allAccepted reports whether a gateway has accepted every message. A skipped duplicate
-// counts as accepted if its text is the text that its number gets.
+// counts as accepted if an earlier recipient with the same number gets the same text.
 func allAccepted(st producer.Status) bool {
 	return st.Ended() && st.Accepted+st.Delivered+st.Undelivered+st.Reasons["duplicate"]-st.OtherText >= st.Total
 }

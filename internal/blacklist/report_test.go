@@ -45,7 +45,8 @@ func TestReports_RuleOfTheSuppressionList(t *testing.T) {
 	}
 }
 
-// everyNumber returns enough reports to make a run of blacklisted recipients too long.
+// everyNumber returns RunLimit reports. If all of them are about blacklisted recipients, the run of
+// such recipients is too long.
 func everyNumber(failed func(sms.MSISDN) providers.DLR) (reports []providers.DLR) {
 	for n := range sms.MSISDN(RunLimit) {
 		reports = append(reports, failed(n+1))

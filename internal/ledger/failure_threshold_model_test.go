@@ -17,7 +17,7 @@ type modelThreshold struct {
 	canary, planned    int
 	leftOut            int
 	phase              string          // of the canary: "p" while planning may still add messages, "s" once it is planned, "-" if it is over or does not exist
-	batches            map[string]bool // names of the canary's batches; they stay when the canary is over
+	batches            map[string]bool // names of the canary's batches; the names stay here when the canary is over
 	tooMany            bool            // the campaign is paused because it exceeded the threshold
 	closed             bool            // the threshold was checked at the end of the canary
 	placed             int             // number of recipients that planning did not skip

@@ -123,7 +123,7 @@ local function holds(b, k, length, g, settled)
   return lengths[f] == length and proved[of] == settled
 end
 
--- The function "apply" applies one report, and returns the word for its outcome.
+-- The function "apply" applies one report, and returns the word for the outcome of this report.
 local function apply(b, k, position, row, id, status, reason, at, length, g, settled)
   if length > 0 then
     if not holds(b, k, length, g, settled) then return 'stale' end

@@ -32,7 +32,7 @@ type Script struct {
 	binding bool
 }
 
-// New returns a script. name is for error messages.
+// New returns a script. Error messages contain the parameter "name".
 func New(name, source string) *Script { return &Script{name: name, plain: redis.NewScript(source)} }
 
 // NewAlwaysAllowed returns a script that runs even when Redis has reached maxmemory. Use it for a

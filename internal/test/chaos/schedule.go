@@ -122,9 +122,9 @@ func schedule(p plan) []faultEvent {
 	}
 }
 
-// quickSchedule spreads one block of short faults evenly over the run. Worker 0 is stopped first, because the
-// stop must last longer than a lease. Other faults hit the other workers. The queue is wiped last: after a wipe
-// in so short a run, the queue could stay empty for a while.
+// quickSchedule spreads one block of short faults evenly over the run. The stop of worker 0 comes first, because it
+// must last longer than a lease, and so needs the most time. Other faults hit the other workers. The wipe of the
+// queue comes last, because the queue could stay empty for a while after it.
 func quickSchedule(p plan, rng *rand.Rand) []faultEvent {
 	block := newEvents(p, 0)
 	rng.Shuffle(len(block), func(i, j int) { block[i], block[j] = block[j], block[i] })

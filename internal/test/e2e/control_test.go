@@ -71,7 +71,7 @@ func TestPauseResumeCancel_SurviveRestarts(t *testing.T) {
 type ordered struct {
 	*deployment
 	startAt           time.Time // of the campaign "scheduled"
-	paused, cancelled int       // numbers of accepted messages of the paused and of the cancelled campaign at the time of the orders
+	paused, cancelled int       // how many messages of the paused and of the cancelled campaign were accepted when the test gave the orders
 }
 
 // giveOrders enqueues campaigns, and gives each order (pause, resume and cancel) twice.
