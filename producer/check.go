@@ -197,7 +197,7 @@ func oneLine(s string) bool {
 
 func checkText(c Campaign, m *mistakes) {
 	if !ledger.ValidID(c.ID) {
-		m.add("id", "%.40q must have 1 to 128 characters out of A-Z a-z 0-9 . _ : -", c.ID)
+		m.add("id", "%.40q must be 1 to 128 characters from A-Z a-z 0-9 . _ : -", c.ID)
 	}
 	switch {
 	case strings.TrimSpace(c.Body) == "":

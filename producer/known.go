@@ -17,7 +17,7 @@ func checkKnown(known []Account) error {
 	var m mistakes
 	for _, a := range known {
 		if !accounts.ValidName(a.Name) {
-			m.add("accounts", "name %.40q must have 1 to 64 characters out of A-Z a-z 0-9 _ -", a.Name)
+			m.add("accounts", "name %.40q must be 1 to 64 characters from A-Z a-z 0-9 _ -", a.Name)
 		}
 		if a.Country != "" && !sms.ValidCountry(a.Country) {
 			m.add("accounts", "account %.40s: country %.40q must be an ISO country code such as KE", a.Name, a.Country)

@@ -12,7 +12,7 @@ import (
 type ListOptions struct {
 	// States are the states of the campaigns. Empty means all states.
 	States []State
-	// Since leaves out campaigns that were created earlier.
+	// If Since is set, ListCampaigns leaves out campaigns that were created before it.
 	Since time.Time
 	// Limit is the maximum number of campaigns. 0 means no limit.
 	Limit int

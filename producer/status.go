@@ -15,7 +15,7 @@ import (
 )
 
 // badID is the FieldError.Problem of an ID that no campaign can have.
-const badID = "must have 1 to 128 characters out of A-Z a-z 0-9 . _ : -"
+const badID = "must be 1 to 128 characters from A-Z a-z 0-9 . _ : -"
 
 // Status reads the state of a campaign. It returns ErrNotFound if no campaign has the given ID.
 //

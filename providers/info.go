@@ -29,7 +29,7 @@ func (i Info) Check() error {
 	var mistakes []error
 	wrong := func(format string, args ...any) { mistakes = append(mistakes, fmt.Errorf(format, args...)) }
 	if !infoName.MatchString(i.Name) {
-		wrong("name %.70q: must have 1 to 64 characters out of A-Z a-z 0-9 . _ -", i.Name)
+		wrong("name %.70q: must be 1 to 64 characters from A-Z a-z 0-9 . _ -", i.Name)
 	}
 	switch {
 	case i.Fingerprint == "":

@@ -73,8 +73,8 @@ type turn struct {
 }
 
 // checkAnySecond returns an error if the turns in any second use too many tokens. The limit is
-// the rate plus the burst, or plus the largest call if that is larger. Both ends of the second
-// are included.
+// the rate plus the burst. If the largest call has more tokens than the burst, the limit is the rate
+// plus this call. Both ends of the second are included.
 func checkAnySecond(turns []turn, r Rate, burst int) error {
 	turns = slices.SortedFunc(slices.Values(turns), func(a, b turn) int { return a.at.Compare(b.at) })
 	most := float64(burst)

@@ -87,7 +87,7 @@ func newAccount(rdb redis.UniversalClient, a Account) (*account, error) {
 		mistakes = append(mistakes, fmt.Errorf("reports: the gateway %s does not answer requests for the status of a message, so sample:N cannot be used", info.Name))
 	}
 	if a.Reports == ReportsAll && !Polls(a.Provider) && (!info.DLRNamesRecipient || info.KeyTTL > 0) {
-		mistakes = append(mistakes, fmt.Errorf("reports: the gateway %s has no delivery reports that Tuma can match: leave reports off", info.Name))
+		mistakes = append(mistakes, fmt.Errorf("reports: the gateway %s has no delivery reports that Tuma can match, so reports must be off", info.Name))
 	}
 	if a.CallbackURL != "" && (!info.NamesCallback || !strings.HasSuffix(a.CallbackURL.Reveal(), "/")) {
 		mistakes = append(mistakes, fmt.Errorf("CallbackURL must end with a slash, and the gateway %s must accept a callback URL in each call", info.Name))

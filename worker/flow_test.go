@@ -15,11 +15,11 @@ import (
 	"github.com/tuma-sms/tuma/worker"
 )
 
-// clockedStub is a stub that records when it took the message to each recipient.
+// clockedStub is a stub that records when it got the message of each recipient.
 type clockedStub struct {
 	*stubGateway
 	mu sync.Mutex
-	at []time.Time // the times at which the stub took the message to each recipient
+	at []time.Time // for each recipient, the time at which the stub got the message
 }
 
 func newClockedStub(info providers.Info) *clockedStub {

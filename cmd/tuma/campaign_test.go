@@ -293,7 +293,7 @@ func TestPause_ResumeHoldAndReleasePrintTheirResult(t *testing.T) {
 	if out, errOut := h.mustRun("status", "a", "--watch"); !strings.Contains(out, "a: done") || !strings.Contains(errOut, "a: done, 1 of 1") {
 		t.Errorf("status --watch: got output\n%s%s\nwant the progress and the status at the end", out, errOut)
 	}
-	if _, errOut, exit := h.run("hold", "missing"); exit != exitMisuse || !strings.Contains(errOut, "tuma accounts shows all accounts") {
+	if _, errOut, exit := h.run("hold", "missing"); exit != exitMisuse || !strings.Contains(errOut, "'tuma accounts' shows all accounts") {
 		t.Errorf("hold of an unknown account: got exit %d and standard error %s, want exit 2 and a hint at tuma accounts", exit, errOut)
 	}
 }

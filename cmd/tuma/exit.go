@@ -116,11 +116,11 @@ func errorLines(err error) []string {
 	case errors.Is(err, producer.ErrConflict):
 		text += "; nothing was enqueued: use another --id, or send the original content under this id"
 	case errors.Is(err, producer.ErrPurged):
-		text += ": to send it again, send a new message or campaign"
+		text += "; to send the same text again, send a new message or campaign"
 	case errors.Is(err, producer.ErrNotFound):
-		text += "; tuma list shows all campaigns"
+		text += "; 'tuma list' shows all campaigns"
 	case errors.Is(err, producer.ErrUnknownAccount):
-		text += "; tuma accounts shows all accounts"
+		text += "; 'tuma accounts' shows all accounts"
 	case isLoginError(err):
 		text = strings.TrimSuffix(text, ".") + "; add the login of Redis to the URL in TUMA_REDIS_URL or redis.url: redis://USER:PASSWORD@HOST:6379/0"
 	}

@@ -101,8 +101,8 @@ func TestDescribeBlock(t *testing.T) {
 		block producer.Block
 		want  string
 	}{
-		{producer.Block{Reason: "paused", By: "producer", Since: &ago}, "paused for 1m30s; tuma resume continues the campaign"},
-		{producer.Block{Reason: "paused", By: "error_param"}, "paused by error_param; tuma resume continues the campaign"},
+		{producer.Block{Reason: "paused", By: "producer", Since: &ago}, "paused for 1m30s; 'tuma resume' continues the campaign"},
+		{producer.Block{Reason: "paused", By: "error_param"}, "paused by error_param; 'tuma resume' continues the campaign"},
 		{producer.Block{Account: "k", Reason: "no_worker"}, "no worker serves account k"},
 		{producer.Block{Account: "k", Reason: "no_worker", Since: &ago}, "no worker serves account k; the last worker was seen 1m30s ago"},
 		{producer.Block{Account: "k", Reason: "credentials", Code: "error_user", Since: &ago, Until: &soon},

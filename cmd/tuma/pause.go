@@ -108,7 +108,7 @@ func confirmStop(ctx context.Context, a *app, b *backend, id string, question fu
 
 // waitForCalls waits until no call of the campaign is in flight, at most inFlightTimeout.
 func (a *app) waitForCalls(ctx context.Context, b *backend, id string) error {
-	a.note("tuma: waiting for these calls; with --no-wait the command returns at once")
+	a.note("tuma: waiting for the calls in flight; with --no-wait the command returns at once")
 	ctx, cancel := context.WithTimeout(ctx, inFlightTimeout)
 	defer cancel()
 	for st, err := range b.Watch(ctx, id) {

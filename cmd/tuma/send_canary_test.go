@@ -24,7 +24,7 @@ func TestCanary_PausedCampaignSaysWhatToDo(t *testing.T) {
 	send := []string{"send", "--id", "sale", "--via", "kobo-main", "--body", "Half price", "--file", h.file("sale.txt", numbers), "--wait"}
 	out, errOut, exit := h.run(append(send, "--canary", "2", "--max-rejected", "12.5%")...)
 	const why = "1 of 2 canary messages were rejected or are unknown, 50 %; at most 12.5 % are allowed"
-	if exit != exitNotAll || !strings.Contains(out, "sale: paused") || !strings.Contains(out, why) || !strings.Contains(out, "tuma resume continues the campaign, tuma cancel ends the campaign") {
+	if exit != exitNotAll || !strings.Contains(out, "sale: paused") || !strings.Contains(out, why) || !strings.Contains(out, "'tuma resume' continues the campaign, 'tuma cancel' ends it") {
 		t.Fatalf("got exit %d and output\n%s%s\nwant exit 3, the state paused and what to do", exit, errOut, out)
 	}
 	st := h.status("sale")

@@ -100,7 +100,7 @@ func (s *sendCommand) noteSendingHours(c *sendingHoursNotice) {
 	}
 	for _, w := range slices.SortedFunc(maps.Values(c.affected), func(a, b *hours.Window) int { return cmp.Compare(a.Country, b.Country) }) {
 		_, opens := w.Open(c.begins)
-		text := fmt.Sprintf("recipients in %s wait for its sending hours (%s local time): sending starts at %s, %s", w.Country, w.Hours, s.noteTime(opens), formatUntil(opens, s.now()))
+		text := fmt.Sprintf("recipients in %s wait for the sending hours (%s local time): sending starts at %s, %s", w.Country, w.Hours, s.noteTime(opens), formatUntil(opens, s.now()))
 		if x := s.times.expiry; !x.IsZero() && !opens.Before(x) {
 			text += "; but the campaign expires before that time"
 		}

@@ -170,7 +170,7 @@ func (t *testMessage) resendHint() string {
 	if t.idDerived {
 		return "--again sends it again"
 	}
-	return "use another --id to send it again"
+	return "use another --id to send the test again"
 }
 
 // chooseID sets the ID of the test, which is derived from the campaign's ID and the content of the

@@ -96,7 +96,7 @@ func TestSendTest_SentFirstAndOnce(t *testing.T) {
 		{"a campaign that was sent needs no test", "", nil, exitDone, []string{"already sent as c-"}, [2]int{1, 4}},
 		{"--again sends another test", "y\n", []string{"--again", "--wait"}, exitDone, []string{"sending a test to 0799000001"}, [2]int{2, 8}},
 		{"another ID sends another test", "n\n", []string{"--id", "mine"}, exitFailed, []string{"0799000001, with the ID mine.test-"}, [2]int{3, 9}},
-		{"--yes asks nothing", "", []string{"--id", "mine", "--yes"}, exitDone, []string{"use another --id to send it again", "enqueued 3 recipients"}, [2]int{3, 12}},
+		{"--yes asks nothing", "", []string{"--id", "mine", "--yes"}, exitDone, []string{"use another --id to send the test again", "enqueued 3 recipients"}, [2]int{3, 12}},
 	} {
 		screen, _, exit := h.runTyped(tt.types, h.saleArgs(tt.args...)...)
 		for _, want := range tt.says {

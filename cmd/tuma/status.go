@@ -61,7 +61,7 @@ progress until the campaign has ended, and then the status.`,
 // withCampaign checks a campaign ID, connects to Redis and calls the function "do".
 func (a *app) withCampaign(ctx context.Context, id string, do func(*backend, string) error) error {
 	if !ledger.ValidID(id) {
-		return misuse("invalid campaign ID %.140q: use 1 to 128 characters out of A-Z a-z 0-9 . _ : -", id)
+		return misuse("invalid campaign ID %.140q: use 1 to 128 characters from A-Z a-z 0-9 . _ : -", id)
 	}
 	return a.withBackend(ctx, func(b *backend) error { return do(b, id) })
 }
@@ -151,7 +151,7 @@ func addReports(g *console.Table, r *producer.Reports, p console.Screen, now tim
 // the rate of all messages.
 func deliveryDetail(r *producer.Reports) string {
 	if r.Low != nil && r.High != nil {
-		return fmt.Sprintf("of the sample; the rate of all messages is %.1f to %.1f %%, with 95 %% confidence", 100**r.Low, 100**r.High)
+		return fmt.Sprintf("rate of the sample; the rate of all messages is %.1f to %.1f %%, with 95 %% confidence", 100**r.Low, 100**r.High)
 	}
 	return deliveryTimes(r)
 }
@@ -213,11 +213,11 @@ func describeBlock(b producer.Block, p console.Screen, now time.Time) string {
 		if b.By != "" && b.By != "producer" {
 			by = " by " + b.By
 		}
-		return "paused" + by + since + "; tuma resume continues the campaign"
+		return "paused" + by + since + "; 'tuma resume' continues the campaign"
 	case b.Reason == "later" && b.Until != nil:
 		return "the gateway has deferred all remaining numbers; next try " + formatUntil(*b.Until, now)
 	case b.Reason == "set_aside":
-		return "records that cannot be read are quarantined, and their recipients wait; tuma resume tries to read these records again, tuma cancel ends the campaign"
+		return "records that cannot be read are quarantined, and their recipients wait; 'tuma resume' tries to read these records again, 'tuma cancel' ends the campaign"
 	case b.Reason == "window" && b.Until != nil:
 		return fmt.Sprintf("outside the sending hours of %s; they start %s, at %s", b.Country, formatUntil(*b.Until, now), p.Time(*b.Until))
 	case b.Reason == "queue_paused":
@@ -277,7 +277,7 @@ func describe(st producer.Status, b producer.Block, p console.Screen, now time.T
 		since = " for " + console.FormatDuration(now.Sub(*b.Since))
 	}
 	return fmt.Sprintf("paused%s: %s of %s %s were rejected or are unknown, %.3g %%; at most %g %% are allowed (see tuma results %s); "+
-		"tuma resume continues the campaign, tuma cancel ends the campaign", since, console.FormatInt(st.TooManyRejected.Bad), console.FormatInt(st.TooManyRejected.Ended), what, share, st.MaxRejected, st.ID)
+		"'tuma resume' continues the campaign, 'tuma cancel' ends it", since, console.FormatInt(st.TooManyRejected.Bad), console.FormatInt(st.TooManyRejected.Ended), what, share, st.MaxRejected, st.ID)
 }
 
 // canaryText describes the progress of a canary: "37 of 50 ended, 2 rejected".

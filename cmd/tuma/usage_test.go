@@ -62,7 +62,7 @@ func TestUsage_MistakeIsOneLineAndExit2(t *testing.T) {
 		{[]string{"rate", "k", "fast"}, `rate "fast" must be like 50/s or 600/m`},
 		{[]string{"status"}, "ID is missing; usage: tuma status ID [flags] (see tuma status --help)"},
 		{[]string{"status", "a", "b"}, `unexpected argument "b" (see tuma status --help)`},
-		{[]string{"status", "a b"}, `invalid campaign ID "a b": use 1 to 128 characters out of`},
+		{[]string{"status", "a b"}, `invalid campaign ID "a b": use 1 to 128 characters from A-Z`},
 		{[]string{"results", "a", "--format", "xml"}, `--format: "xml" must be csv, jsonl or xlsx`},
 		{[]string{"retry", "a"}, "--unknown or --rejected is required"},
 		{[]string{"hold", "k", "--reason", "two words"}, `--reason: "two words" must be one word`},

@@ -146,7 +146,7 @@ func (l *load) rollouts(ctx context.Context) error {
 			ready, err := l.awaitWorkers(ctx, 3)
 			for _, p := range ready {
 				if image := p.Spec.Containers[0].Image; image != repository+":"+tag {
-					return fmt.Errorf("pod %s runs %s after the rollout of %s", p.Metadata.Name, image, tag)
+					return fmt.Errorf("pod %s runs the image %s, want the image with the tag %s", p.Metadata.Name, image, tag)
 				}
 			}
 			return err
@@ -230,7 +230,7 @@ func (l *load) desired(ctx context.Context) (int, error) {
 // the method leaves this to KEDA. The method returns when the expected number of workers is ready.
 func (l *load) follow(ctx context.Context, want int) error {
 	begun, set := time.Now(), 0
-	if err := until(ctx, fmt.Sprintf("the metric and the number of workers to be %d", want), 3*time.Minute, func() error {
+	if err := until(ctx, fmt.Sprintf("tuma_workers_desired and the number of ready workers to become %d", want), 3*time.Minute, func() error {
 		n, err := l.desired(ctx)
 		if err != nil {
 			return again("%v", err)

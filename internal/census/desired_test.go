@@ -7,8 +7,8 @@ import (
 
 func TestDesired(t *testing.T) {
 	t.Parallel()
-	// The rate is 100 messages a second, a call has one message and takes 2 s. So the
-	// gateway allows 200 calls in flight.
+	// The rate is 100 messages a second. A call has one message and takes 2 s. So 200 calls in
+	// flight use the whole rate.
 	busy := Demand{Backlog: 1_000_000, Rate: 100, PerCall: 1, UnitsPerCall: 1, P95: 2, Concurrency: 10}
 	with := func(change func(*Demand)) Demand {
 		d := busy

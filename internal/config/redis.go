@@ -91,8 +91,8 @@ func (r *reader) redisFromEnvironment(url string, target *Redis) {
 	target.URL, target.Source = url, "TUMA_REDIS_URL"
 }
 
-// secretFile reads a value from the file that the entry names. Relative names start in the directory of the
-// configuration file.
+// secretFile reads a value from the file that the entry names. A relative name is relative to the directory
+// of the configuration file.
 func (r *reader) secretFile(e entry, target *string) {
 	name, ok := r.text(e)
 	if !ok {

@@ -63,7 +63,7 @@ func TestArrivals_ShowsTheFirstMessagesAndCountsTheOthers(t *testing.T) {
 		t.Errorf("at the end of the burst, show printed %q", got)
 	}
 
-	// The next burst is counted and shown again. It ends when tuma dev stops.
+	// A second burst is also printed and counted. It ends when tuma dev stops.
 	a.add("qserve", simulator.AcceptedCall{From: "SHOP", Body: "Again", Numbers: []uint64{254712000000}}, 1)
 	a.show(true)
 	if got := take(); got != "08:00:07 qserve 254712000000 SHOP: Again\n08:00:07 = 1 message in 1 call; 6,003 since the start, 1 duplicate\n" {

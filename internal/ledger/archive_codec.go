@@ -32,10 +32,10 @@ func isArchive(value string) bool { return value != "" && value[0] < firstOfTomb
 // The bits of the second byte of an archive.
 const (
 	hasPlus   = 1 << iota // the uploaded number is + and the digits of the MSISDN
-	hasInput              // the uploaded number is a text that follows
+	hasInput              // the uploaded number is stored as text, because it has another form
 	hasGen                // generation 0 is settled, and its record in the ledger has the usual form
-	hasKey                // that generation has an idempotency key
-	hasRecord             // the call has the record of a recipient in generation 0
+	hasKey                // generation 0 has an idempotency key
+	hasRecord             // the archive has the record of the call
 	hasReport             // the overlay has two bytes
 	hasStream             // the batch is in a stream other than 0
 	hasCost               // the record ends with a cost and a currency

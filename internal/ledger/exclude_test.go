@@ -225,7 +225,7 @@ func TestOptOutExclusions_ReadAgainAfterRedisLostSome(t *testing.T) {
 	read(1, 3, 4)
 	r.exclude("c", 5)
 	read(1, 3, 4, 5)
-	// nil stands for too many numbers to name: every number on the list has opted out.
+	// The numbers nil mean every number on the suppression list. A caller passes nil if there are too many numbers.
 	_, err = r.Exclude(t.Context(), "c", "ACME", nil)
 	r.ok(err)
 	read(1, 3, 4, 5)

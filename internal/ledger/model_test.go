@@ -25,7 +25,9 @@ type model struct {
 	gens  map[string]*modelGen    // the key is the name: batch, call and generation, "b.k.g"
 	order [modelAccounts][]string // names of the batches of each account, in the order of planning
 	moved map[string][]string     // the batches that recipients of a batch moved to
-	under map[string]string       // idempotency keys of generations with a late result in another call; map key: that call, a space, the generation
+	// The key of the map is "CALL GENERATION". A recipient of this call has a late result of this generation,
+	// which belongs to another call. The value is the idempotency key of the generation.
+	under map[string]string
 
 	version  string // version of the opt-outs that the campaign has received
 	optOuts  []modelOptOut

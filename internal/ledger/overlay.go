@@ -46,7 +46,8 @@ func overlayDelay(code int) time.Duration {
 }
 
 // applyOverlay gives accepted rows the status of their final delivery report. UpdatedAt remains the
-// time of the settle. DeliveredAt is exact to 3 percent of the time since the settle.
+// time of the settle. DeliveredAt is the time of the settle plus a delay. The stored delay has an error of
+// at most 3 percent.
 func (l recordReader) applyOverlay(ctx context.Context, id string, rows []Row) error {
 	first, last := map[int]int{}, map[int]int{} // by page, the positions of the first and the last row that are read
 	for _, r := range rows {

@@ -80,8 +80,8 @@ local OPTED = 8
 --   CLAIMS   number of claims
 local STATE, TOKEN, LEASE, CLAIMED, FIRST, TRIES, BAD, DOUBT, REV, UUID, LOGIN, DUE, SIZE, CLAIMS = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14
 -- A settled generation keeps only its state 't' and these words: the UUID, the time of the settle, half of the last
--- claim's token, and the number of claims. Then follow the wake-up calls of the batches that were handed out at its end
--- (or '-'), and half of the token of the caller that abandoned it.
+-- claim's token, and the number of claims. The next word has "batch:wake" for each batch that its settle handed out
+-- (or '-'). The last word is half of the token of the caller that abandoned the generation.
 local T_UUID, T_AT, T_TOKEN, T_CLAIMS, T_WAKES, T_BY = 2, 3, 4, 5, 6, 7
 
 -- half shortens a token to its first half, which is enough to tell apart the few callers of a settled generation.
@@ -365,8 +365,8 @@ local function plan_canary(left_out, batches, last)
   set('lim', table.concat(w, ' '))
 end
 
--- The settled record rec holds the wake-up calls of the batches that were handed out at the settle. The function "told"
--- appends these to the list `out`, so that a repeated request gets the same answer.
+-- The settled record rec has "batch:wake" for each batch that the settle handed out. The function "told" appends these
+-- texts to the list `out`, so that a repeated request gets the same answer.
 local function told(rec, out)
   for w in string.gmatch(rec[T_WAKES] or '', '[%d.]+:%d+') do out[#out + 1] = w end
 end

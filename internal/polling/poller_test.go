@@ -156,8 +156,8 @@ func TestPoller_StoresTheReason(t *testing.T) {
 	}
 }
 
-// While the gateway refuses the login, no message loses its turn. If the gateway does not know one message, the other
-// messages are requested without a pause.
+// If the gateway refuses the login, the poller repeats the failed requests later. If the gateway does
+// not know one message, the poller requests the other messages without a pause.
 func TestPoller_GatewayThatFails(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

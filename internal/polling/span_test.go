@@ -36,7 +36,8 @@ func newSpanRig(t testing.TB) *rig {
 	return r
 }
 
-// serveSpans does what serve does, for TextConnect. The function "answer" gets the span.
+// serveSpans is the HTTP handler of the simulated TextConnect. It records each request, and passes the requested
+// span, or the word "status", to the function "answer".
 func (r *rig) serveSpans(w http.ResponseWriter, req *http.Request) {
 	form := r.body(req)
 	if action := form.Get("Action"); action != "Report" && action != "CheckMessageStatus" {

@@ -219,7 +219,7 @@ func (q *Queue) Paused(ctx context.Context, names []string) (map[string]time.Tim
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read whether queue %s is paused: %w", name, err)
+			return nil, fmt.Errorf("read the pause of queue %s: %w", name, err)
 		}
 		paused[name] = time.Time{}
 		if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {

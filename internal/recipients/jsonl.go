@@ -290,7 +290,7 @@ func written(s string, isNumber bool) string {
 	}
 	whole, fraction = strings.TrimLeft(digits[:point-1], "0")+digits[point-1:point], digits[point:]
 	if exponent == "" && strings.Trim(fraction, "0") != "" {
-		return s // returned unchanged, to keep a trailing zero as in 0.50
+		return s // the number is returned unchanged, to keep a trailing zero as in 0.50
 	}
 	if fraction = strings.TrimRight(fraction, "0"); fraction != "" {
 		fraction = "." + fraction

@@ -49,7 +49,7 @@ type Report struct {
 // Times returns the number of recipients whose calls the gateways answered, by time.
 func (r *Report) Times() console.Timeline { return r.times }
 
-// Deliveries returns when messages were delivered.
+// Deliveries returns the number of delivered messages, by the time of delivery.
 func (r *Report) Deliveries() console.Timeline { return r.deliveries }
 
 // ReasonCount is the number of recipients with a status and a reason.

@@ -118,7 +118,7 @@ func (r *Runner) runDurable(ctx context.Context, s *redis.Script, keys []string,
 			return answer.Val(), fmt.Errorf("%w: %w", ErrNotDurable, err)
 		}
 		if n, want := acknowledged(held.Val()), max(r.durability.Replicas, 1); n < want {
-			return answer.Val(), fmt.Errorf("%w: confirmed by %d of %d servers after %s (redis.durability: %s)", ErrNotDurable, n, want, r.durability.timeout(), r.durability)
+			return answer.Val(), fmt.Errorf("%w: the change is confirmed by %d of %d servers after %s (redis.durability: %s)", ErrNotDurable, n, want, r.durability.timeout(), r.durability)
 		}
 		return answer.Val(), nil
 	}

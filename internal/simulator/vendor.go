@@ -49,7 +49,7 @@ const (
 	// RepeatAccepts repeats the reply to an accepted call. If the call got an error, the gateway
 	// handles the next call with this key as a new call.
 	RepeatAccepts Repeat = ""
-	// RepeatAll repeats every reply, including errors. It does not repeat an error about a
+	// RepeatAll repeats the reply to an accepted call, and also errors, except an error about a
 	// malformed request or about the login.
 	RepeatAll Repeat = "all"
 	// RepeatError replies with an error if the call with this key was accepted. The value is

@@ -45,7 +45,7 @@ func (s *Sweeper) retireKind(ctx context.Context, messages bool, before time.Tim
 }
 
 // retireAccounts deletes accounts that no worker has served since the time "before". It keeps
-// accounts that an operator has held or given a rate.
+// accounts that an operator holds, and accounts whose rate an operator has set.
 func (s *Sweeper) retireAccounts(ctx context.Context, before time.Time) error {
 	accounts, err := s.Accounts.All(ctx)
 	if err != nil {

@@ -183,8 +183,8 @@ func (x *Index) Find(ctx context.Context, login string, ids []string) ([][]Place
 // field "of" is the index of this message ID.
 type candidate struct{ of, segment, place int }
 
-// candidates returns the members of sets that may belong to a message ID. Each set was read for one
-// ID, and a candidate has the same fingerprint bits as this ID.
+// candidates returns each member that has the fingerprint bits of its set's message ID. Such a member may
+// belong to this ID. Each set in "sets" was read for one message ID.
 func candidates(prints []fingerprint, segments []segment, sets []*redis.StringSliceCmd) (out []candidate) {
 	for i, set := range sets {
 		of := i / len(segments)

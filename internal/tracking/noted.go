@@ -153,7 +153,7 @@ func (t *Tracker) enterWaiting() {
 			if t.waiting.isClosed() {
 				return
 			}
-			t.log.WithLevel(outage.Level(err, zerolog.WarnLevel)).Err(err).Msg("could not index message ids; will retry")
+			t.log.WithLevel(outage.Level(err, zerolog.WarnLevel)).Err(err).Msg("could not add message ids to the index; the process tries again")
 			timer.Reset(enterRetry)
 		}
 	}

@@ -86,8 +86,8 @@ func TestLookAgain_AppliesWhatTheWorkerLeft(t *testing.T) {
 	}
 }
 
-// If a worker is killed between writing the index and the settle, the outcome of the call is unknown.
-// The report then proves the message.
+// If a worker is killed after it has written the index and before the settle, the outcome of the call is
+// unknown. A delivery report then proves that the gateway took the message.
 func TestLookAgain_ProvesAMessageWhoseSettleWasLost(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -134,7 +134,8 @@ func TestLookAgain_ProvesAMessageByItsNumber(t *testing.T) {
 	}
 }
 
-// The process or Redis dies in the middle of a proof. The next LookAgain proves the message.
+// A report proves that the gateway took a message, but LookAgain fails while it stores this result. The next
+// LookAgain stores the result.
 func TestLookAgain_ProvesAfterAFailureInTheMiddle(t *testing.T) {
 	t.Parallel()
 	for name, key := range map[string]string{"index": tableKey(testLogin, 1), "list": "tuma:sent:{" + testLogin + "}:"} {

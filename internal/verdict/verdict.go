@@ -48,8 +48,8 @@ type Verdict struct {
 	Renew        bool          // for Release, true if the next try uses a new idempotency key
 	Count        bool          // for Doubt, true if the answer counts as an attempt of the call
 
-	// Outcome and the following fields are for the account. They are the outcome of the call ("" if
-	// it shows nothing about the account), its reason, and how long to make no calls.
+	// Outcome, Reason, Code and Cooldown are for the account. Outcome is the outcome of the call, or ""
+	// if the call shows nothing about the account. During Cooldown, no call is made at the account.
 	Outcome  campaign.CallOutcome
 	Reason   string
 	Code     string
@@ -214,9 +214,9 @@ func (s Situation) refused(v Verdict) Verdict {
 	return v
 }
 
-// Grant returns a verdict that rejects only the first of the v.Refusals refused recipients. The parameter
-// "granted" is their maximum number. Certainly no message was sent to the other refused recipients. They
-// stay pending, and the call does not count as one of their attempts. The parameter "doubt" is true if the
+// Grant returns a verdict that rejects at most "granted" of the v.Refusals refused recipients, in the order of
+// the call. Certainly no message was sent to the other refused recipients. They stay pending, and the call does
+// not count as one of their attempts. The parameter "doubt" is true if the
 // gateway may have taken an earlier attempt. If "doubt" is true and "granted" is less than v.Refusals, the
 // whole call stays doubtful.
 func (v Verdict) Grant(granted int, doubt bool) Verdict {

@@ -54,7 +54,7 @@ func (x *exam) open(base string, changes ...func(*providers.Settings)) providers
 	p, err := x.kind.Open(s)
 	if err != nil {
 		x.noteError(err)
-		x.Fatalf("opening an account that sets only the fields %q failed: %v", x.kind.Login(), err)
+		x.Fatalf("cannot open an account with only the fields %q: %v", x.kind.Login(), err)
 	}
 	return p
 }

@@ -26,8 +26,8 @@ type keyBody struct {
 	Scopes    []keys.Scope `json:"scopes" minItems:"1" maxItems:"3" enum:"read,send,admin" example:"[\"send\"]"`
 	Accounts  []string     `json:"accounts,omitempty" maxItems:"100" doc:"Send only through these accounts. Default: all."`
 	Senders   []string     `json:"senders,omitempty" maxItems:"100" doc:"Send only as these sender IDs. Default: all."`
-	Daily     int          `json:"daily,omitempty" minimum:"0" doc:"Messages a day in UTC. Default: no limit."`
-	PerSecond int          `json:"per_second,omitempty" minimum:"0" doc:"Requests a second. Default: no limit."`
+	Daily     int          `json:"daily,omitempty" minimum:"0" doc:"Maximum number of messages in one UTC day. Default: no limit."`
+	PerSecond int          `json:"per_second,omitempty" minimum:"0" doc:"Maximum number of requests in one second. Default: no limit."`
 	ExpiresAt time.Time    `json:"expires_at,omitzero" doc:"When the key expires. Default: never."`
 }
 
@@ -87,7 +87,7 @@ func (a *API) addKeys() {
 			}
 			return a.changed(ctx, "key.revoke", in.ID, "", err)
 		})
-	huma.Register(a.huma, operation("list-audit", http.MethodGet, "/v1/audit", "Who changed what, the oldest first", keys.ScopeAdmin),
+	huma.Register(a.huma, operation("list-audit", http.MethodGet, "/v1/audit", "List of the changes, the oldest first", keys.ScopeAdmin),
 		func(ctx context.Context, in *auditInput) (*auditOutput, error) {
 			out := &auditOutput{}
 			out.Body.Entries = []audit.Entry{}
@@ -126,7 +126,7 @@ func (a *API) rotateKey(ctx context.Context, in *rotateKeyInput) (*newKeyOutput,
 	return &newKeyOutput{Body: NewKey{made, secret}}, nil
 }
 
-// keyError returns the mistakes of a new key as mistakes of the request.
+// keyError turns an error about the fields of a new key into an error about the fields of the request.
 func keyError(err error) error {
 	all, ok := err.(interface{ Unwrap() []error })
 	if !ok {

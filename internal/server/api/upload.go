@@ -86,7 +86,7 @@ func (p *pacedReader) Read(b []byte) (int, error) {
 	if took := now.Sub(p.begun); took > p.timeout/2 && float64(p.read) < leastRate*took.Seconds() {
 		return 0, errTooSlow
 	}
-	_ = p.deadlines.SetReadDeadline(now.Add(p.timeout)) // a recorder of a test has no deadlines
+	_ = p.deadlines.SetReadDeadline(now.Add(p.timeout)) // this fails for the httptest.ResponseRecorder of a test
 	n, err := p.body.Read(b)
 	p.read += int64(n)
 	var large *http.MaxBytesError
@@ -125,8 +125,8 @@ func (a *API) addUpload() {
 	text := func() *huma.MediaType { return &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}} }
 	op.Errors = append(op.Errors, http.StatusRequestTimeout)
 	huma.Register(a.huma, op, a.createCampaign)
-	// The document gets the request body only after the operation is registered. If huma knew the body at
-	// registration, it would read the body itself.
+	// The OpenAPI document gets the description of the request body only after the registration of the operation.
+	// If the description existed before, huma would read the body of each request itself.
 	a.huma.OpenAPI().Paths[op.Path].Post.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 		"application/json": {Schema: huma.SchemaFromType(schema, typeOf[jsonCampaign]())}, "text/csv": text(), "application/x-ndjson": text(),
 		"multipart/form-data": {Schema: &huma.Schema{Type: huma.TypeObject, Properties: map[string]*huma.Schema{
@@ -360,7 +360,7 @@ func (in *uploadInput) spool(src io.Reader, format recipients.Format, text strin
 		return nil, end, bodyError(err)
 	}
 	check := recipients.Begins
-	if whole { // a later read of the whole list finds all mistakes
+	if whole { // Detect is enough for a short list, because a later read finds all its mistakes
 		check = recipients.Detect
 	}
 	if err := check(head[:n], o); err != nil {

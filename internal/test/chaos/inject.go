@@ -358,7 +358,7 @@ func (s *injector) breakGateways(e faultEvent) {
 	defer over()
 	for _, p := range []float64{e.p, 0} {
 		for name := range logins {
-			// A number can only be missing in an answer about several numbers.
+			// Only an answer about several numbers can leave out one of the numbers.
 			if e.fault != "missing" || !oneByOne(name) {
 				s.injected.fail(s.gateway.Fail(simulator.Fault{Name: e.fault, Gateway: name, P: p, RetryAfter: time.Second}))
 			}

@@ -31,7 +31,7 @@ func TestHours_MarketingWaits(t *testing.T) {
 	list := f.recipients("list.csv", 2000)
 	send := []string{"send", "--via", "kobo-main", "--body", text, "--file", list, "--id"}
 	_, said, exit := f.tuma(append(send, "late")...)
-	if want := "recipients in KE wait for its sending hours (" + hours + " local time): sending starts at " + opens.UTC().Format(time.RFC3339); exit != 0 || !strings.Contains(said, want) {
+	if want := "recipients in KE wait for the sending hours (" + hours + " local time): sending starts at " + opens.UTC().Format(time.RFC3339); exit != 0 || !strings.Contains(said, want) {
 		t.Errorf("exit %d, %s; want %q", exit, said, want)
 	}
 	if _, said, _ := f.tuma(append(send, "gone", "--expires-in", "2s")...); !strings.Contains(said, "; but the campaign expires before that time") {

@@ -53,7 +53,7 @@ func (x *plantedRig) sources() []source {
 }
 
 // The method "commands" returns the commands that Redis has run: the commands about asynq's tasks, and all others.
-// Redis must keep the secrets of webhooks that the API made. So the method removes these two secrets from the
+// The API has made two secrets of webhooks, and Redis must keep these secrets. So the method removes them from the
 // commands.
 func (x *plantedRig) commands() (tasks, others string) {
 	x.t.Helper()

@@ -129,7 +129,7 @@ func TestReports_BlacklistedNumbersAreSuppressed(t *testing.T) {
 		return x.wait(id, 30*time.Second)
 	}
 	campaign("first")
-	x.awaitIndex() // without the index, the worker and not tuma serve would apply the reports
+	x.awaitIndex() // until the index is complete, the worker applies the reports instead of tuma serve
 	rows := x.rows("first")
 	report := func(i int, status, reason string) {
 		t.Helper()
@@ -226,7 +226,7 @@ func TestReports_KillsLoseNoReport(t *testing.T) {
 	}
 }
 
-// logMissing logs the messages without their final status, and the parked reports about them.
+// logMissing logs the messages that do not have their final status yet, and the parked reports about them.
 func (x *reporting) logMissing() {
 	x.t.Helper()
 	parked := map[string][]string{}
