@@ -49,8 +49,8 @@ func SampleSize(reports string) int {
 	return n
 }
 
-// Polls reports whether `tuma serve` asks the gateway of a provider for delivery reports, because the gateway does not
-// post its reports. Such a gateway answers requests for the status of a message (providers.StatusPoller).
+// Polls reports whether `tuma serve` must request the delivery reports from the gateway of a provider. This is so if
+// the gateway answers requests for the status of a message (providers.StatusPoller).
 func Polls(p providers.Provider) bool {
 	_, ok := p.(providers.StatusPoller)
 	return ok

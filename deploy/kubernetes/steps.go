@@ -119,7 +119,7 @@ serve: {replicas: 1}
 	if err != nil {
 		return errors.Join(err, errors.New(out))
 	}
-	fmt.Printf("   a campaign of 500 messages, sent by kubectl exec, ended %.1f s after helm install began\n", time.Since(begun).Seconds())
+	fmt.Printf("   a campaign of 500 messages, enqueued with kubectl exec, ended %.1f s after helm install began\n", time.Since(begun).Seconds())
 	return l.finish(ctx, "first", time.Second)
 }
 

@@ -92,8 +92,8 @@ func TestRotate_BesideRevokeAndItself(t *testing.T) {
 	}
 }
 
-// Cancelled messages are given back only once, even if the caller reports them several times, and only on
-// the day of the enqueue.
+// GiveBackCancelled subtracts cancelled messages from the daily count only once, even if the caller reports them
+// several times. After the day of the enqueue it subtracts nothing.
 func TestGiveBackCancelled_Once(t *testing.T) {
 	t.Parallel()
 	s := newStore(t)

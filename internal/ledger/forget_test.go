@@ -68,7 +68,7 @@ func TestForget_RemovesTheNumberAndNothingElse(t *testing.T) {
 	}
 }
 
-// A campaign with merge fields stores a text for each call, and the values beside the numbers.
+// A campaign with merge fields stores a text for each call, and stores each recipient's values with the number.
 func TestForget_RemovesValuesTextsAndReferences(t *testing.T) {
 	t.Parallel()
 	for _, segments := range []int{1, 3} {

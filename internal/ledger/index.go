@@ -14,9 +14,10 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// The sweeper reads the index of open campaigns; lists show the index of all campaigns. Neither is
-// in the same cluster slot as a campaign. So an entry is written before its campaign is written,
-// and removed after its campaign is removed. An entry without a campaign only costs a lookup.
+// The sweeper reads the index of open campaigns. Lists of campaigns come from the index of all campaigns. An
+// index and a campaign are in different cluster slots, so no script can change both. An entry is written before
+// its campaign is written, and removed after its campaign is removed. An entry without a campaign only costs a
+// lookup.
 
 // Index reads and changes the index of all campaigns, and the index of the open campaigns that
 // the sweeper checks. It is safe for concurrent use.
@@ -188,8 +189,8 @@ func (x *Index) PositionOf(ctx context.Context, id string) (Position, error) {
 // indexStep is how many campaigns one request lists.
 const indexStep = 500
 
-// Newest yields every campaign after a position, newest first, without single messages. Campaigns that
-// are enqueued meanwhile are not yielded.
+// Newest yields every campaign after a position, newest first. It does not yield single messages, nor
+// campaigns that are enqueued while it runs.
 func (x *Index) Newest(ctx context.Context, after Position) iter.Seq2[IndexEntry, error] {
 	return x.newest(ctx, campaignIndex, after)
 }

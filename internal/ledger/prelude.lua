@@ -303,8 +303,8 @@ local function so_far()
   return n[1] - n[2] - n[3], n[4] + n[5], n[2], n[1] - n[2]
 end
 
--- judge pauses a campaign that exceeds its failure threshold. It checks the threshold once when the canary has
--- ended. After that, it checks whenever at least ENOUGH messages have finished since the count restarted.
+-- judge pauses a campaign that exceeds its failure threshold. It makes the first check at the end of the canary. After
+-- that, it checks whenever at least ENOUGH messages have finished since the count restarted.
 local function judge(now)
   local lim, stop, paused = unpack(redis.call('HMGET', L, 'lim', 'stop', 'paused'))
   local w = limit(lim)
@@ -481,8 +481,8 @@ local function stop(why, now)
   finish(now)
 end
 
--- The function "leave" takes n pending recipients out of flight. `was` of them were unknown before a retry or a resend.
--- If the campaign is stopped, these become unknown again, and the other recipients are skipped.
+-- The function "leave" takes n pending recipients out of flight. The parameter `was` is the number of these recipients
+-- that were unknown before a retry or resend. In a stopped campaign they become unknown again; the others are skipped.
 local function leave(n, was)
   add('fly', -n)
   local why = get('stop')

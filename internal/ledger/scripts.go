@@ -6,7 +6,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/script"
 )
 
-// Each script is a Lua file. Most need prelude.lua in front of them. Scripts that must run even on
+// Each script is a Lua file. Go puts prelude.lua in front of most scripts. Scripts that must run even on
 // a full Redis are made with alwaysAllowed, because outcomes at a gateway must be written.
 
 //go:embed *.lua

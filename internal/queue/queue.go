@@ -200,7 +200,7 @@ func (p Pointer) task(name string) (*asynq.Task, []asynq.Option, error) {
 }
 
 // Paused returns which of the named queues were paused with asynq's own tools, and the time of
-// the pause. This is the zero time if the record of the queue does not have a time.
+// the pause. The time is zero if the record of the queue does not have a time.
 func (q *Queue) Paused(ctx context.Context, names []string) (map[string]time.Time, error) {
 	since := make([]*redis.StringCmd, len(names))
 	_, err := q.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {

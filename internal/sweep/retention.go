@@ -32,8 +32,8 @@ func (s *Sweeper) retire(ctx context.Context, now time.Time) (more bool, err err
 	return more || moreMessages, s.retireAccounts(ctx, before)
 }
 
-// retireKind deletes either single messages or campaigns that ended before the given time. It spends
-// at most retireFor on this.
+// retireKind deletes campaigns of one kind that ended before the given time. If the parameter "messages" is
+// true, this kind is single messages. Otherwise it is all other campaigns. retireKind takes at most retireFor.
 func (s *Sweeper) retireKind(ctx context.Context, messages bool, before time.Time) (more bool, err error) {
 	until := time.Now().Add(retireFor)
 	for more = true; more && time.Now().Before(until); {

@@ -179,7 +179,7 @@ func (x *Index) Find(ctx context.Context, login string, ids []string) ([][]Place
 	return out, x.addPlaces(ctx, login, out, candidates(prints, segments, sets))
 }
 
-// candidate is a member of a bucket that has the same fingerprint bits as a message ID. The
+// candidate is a member of a bucket. The member has the same fingerprint bits as a message ID. The
 // field "of" is the index of this message ID.
 type candidate struct{ of, segment, place int }
 

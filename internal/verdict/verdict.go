@@ -137,8 +137,8 @@ func judgeError(e *providers.Error, s Situation) Verdict {
 	switch {
 	case e.Outcome == providers.Retryable && e.KeepKey:
 		// KeepKey means that the gateway may have started sending, so the outcome is unknown. Some
-		// gateways repeat the same error for the same key for ever. The error therefore counts
-		// against the call once other calls have succeeded.
+		// gateways repeat the same error for the same key for ever. So the error counts
+		// against the call as soon as other calls have succeeded.
 		v := unknown(e, s, s.blamesCall())
 		v.Outcome = campaign.CallBad
 		if s.blamesCall() {

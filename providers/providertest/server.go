@@ -107,7 +107,7 @@ func (x *exam) realExchange(b providers.Batch) (exchange, answer) {
 	a := x.send(p, b)
 	tape := g.exchanges()
 	if a.count(providers.Accepted) != len(b.To) || len(tape) != 1 {
-		x.Fatalf("got %d requests and %v, want one request and every recipient accepted", len(tape), a)
+		x.Fatalf("got %d requests and the answer %v, want one request and an answer that accepts every recipient", len(tape), a)
 	}
 	return tape[0], a
 }

@@ -13,7 +13,7 @@ import (
 type source struct {
 	name    string
 	text    string
-	has     string // a text that the source always has; without it, the search would look at the wrong text
+	has     string // a text that the source always has; if it is missing, the test has read the wrong source
 	without []kind // the kinds of plants that the source must not have
 }
 
