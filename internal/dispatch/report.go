@@ -76,7 +76,7 @@ func (r reports) refusals(b *batch, c *ledger.Claim, v verdict.Verdict) (granted
 		Code: v.RefusalCode(), ProvenFor: verdict.ProvenFor, Jitter: rand.Float64()})
 	switch {
 	case err != nil:
-		r.log.WithLevel(warnLevel(err)).Err(err).Str("account", b.acc.Name).Msg("could not report refused recipients to their account")
+		r.log.WithLevel(warnLevel(err)).Err(err).Str("account", b.acc.Name).Msg("could not count refused recipients against the limit of their account")
 		if !bulk {
 			granted = v.Refusals
 		}

@@ -269,7 +269,7 @@ func (r *reader) varint() int64 {
 	return v
 }
 
-// message returns the message with the fields that are computed from the outline.
+// message returns a message that has only the fields that follow from the outline.
 func (o *outline) message() *archived {
 	one, b := "1", campaign.BatchName(o.stream, 0)
 	f := map[string]string{fieldFormat: one, fieldTotal: one, fieldPages: one, fieldNextPage: one, fieldBare: one, plannedField(o.stream): one, nextField(o.stream): one, wakeField(b): one,

@@ -82,8 +82,8 @@ func (s *Store) Count(ctx context.Context, sum ledger.Summary, now time.Time) er
 	return nil
 }
 
-// rowOf returns the name of a row. It removes control characters from senders and names, because tabs
-// separate the parts of the name.
+// rowOf joins the parts of a row's name with tabs. It removes control characters from each part, so that
+// a part contains no tab.
 func rowOf(parts ...string) string {
 	for i, p := range parts {
 		parts[i] = strings.Map(func(r rune) rune {

@@ -132,7 +132,7 @@ func (a *API) addWebhooks() {
 		})
 	huma.Register(a.huma, operation("rotate-webhook", http.MethodPost, "/v1/webhooks/{name}/secret", "Replace the secret of a webhook", keys.ScopeAdmin,
 		describe("For another 24 hours, messages are signed with the old secret too.")), a.rotateWebhook)
-	huma.Register(a.huma, operation("list-dead", http.MethodGet, "/v1/webhooks/{name}/dead", "Messages that were not delivered for 24 hours, the oldest first", keys.ScopeAdmin), a.listDead)
+	huma.Register(a.huma, operation("list-dead", http.MethodGet, "/v1/webhooks/{name}/dead", "Webhook messages that Tuma gave up after 24 hours, the oldest first", keys.ScopeAdmin), a.listDead)
 	huma.Register(a.huma, operation("redeliver", http.MethodPost, "/v1/webhooks/{name}/redeliver", "Send messages of the dead list again", keys.ScopeAdmin), a.redeliver)
 }
 
