@@ -94,7 +94,7 @@ func TestSendConfirm_AnswerComesFromTheTerminalIfTheListIsPiped(t *testing.T) {
 	if screen, exit := piped("n\n", true); exit != exitFailed || !strings.Contains(screen, "send to 2 recipients? [y/N]") || len(h.campaigns()) != 0 {
 		t.Errorf("no: got exit %d and screen\n%s\nwant exit 1, a question and no campaign", exit, screen)
 	}
-	if screen, exit := piped("", false); exit != exitMisuse || !strings.Contains(screen, "/dev/tty cannot be opened: use --file, or --yes") || len(h.campaigns()) != 0 {
+	if screen, exit := piped("", false); exit != exitMisuse || !strings.Contains(screen, "/dev/tty cannot be opened: use --file, or add --yes") || len(h.campaigns()) != 0 {
 		t.Errorf("no controlling terminal: got exit %d and screen\n%s\nwant exit 2, one line with --yes and no campaign", exit, screen)
 	}
 	if screen, exit := piped("y\n", true); exit != exitDone || len(h.campaigns()) != 1 {

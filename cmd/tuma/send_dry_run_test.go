@@ -159,7 +159,7 @@ func TestDryRun_RejectsIsTheDeprecatedNameOfSkippedFile(t *testing.T) {
 	h := newFixture(t, simulator.Options{})
 	old, other := filepath.Join(h.dir, "old.csv"), filepath.Join(h.dir, "other.csv")
 	send := []string{"send", "--via", "kobo-main", "--body", "Hello", "--file", h.file("customers.csv", mixedList), "--dry-run", "--json", "--rejects", old}
-	if _, errOut, exit := h.run(append(send, "--skipped-file", other)...); exit != exitMisuse || !strings.Contains(errOut, "they name different files: use only --skipped-file") {
+	if _, errOut, exit := h.run(append(send, "--skipped-file", other)...); exit != exitMisuse || !strings.Contains(errOut, "the two flags name different files: use only --skipped-file") {
 		t.Errorf("--rejects and --skipped-file with different files: got exit %d and standard error %s, want exit 2 and advice", exit, errOut)
 	}
 	out, errOut := h.mustRun(append(send, "--skipped-file", old)...)
