@@ -46,11 +46,11 @@ func (m *machine) manifests(ctx context.Context, deploy string) error {
 	}
 	sets, err := filepath.Glob(filepath.Join(deploy, "helm", "tuma", "ci", "*.yaml"))
 	if err != nil || len(sets) < 6 {
-		return fmt.Errorf("found %d value sets of the chart, want 6 or more: %w", len(sets), err)
+		return errors.Join(fmt.Errorf("found %d value sets of the chart, want 6 or more", len(sets)), err)
 	}
 	overlays, err := filepath.Glob(filepath.Join(deploy, "kustomize", "overlays", "*"))
 	if err != nil || len(overlays) < 2 {
-		return fmt.Errorf("found %d kustomize overlays, want 2 or more: %w", len(overlays), err)
+		return errors.Join(fmt.Errorf("found %d kustomize overlays, want 2 or more", len(overlays)), err)
 	}
 	rendered := map[string]string{}
 	for _, set := range sets {
