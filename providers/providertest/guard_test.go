@@ -33,7 +33,7 @@ func TestGuard_ChildDialsOut(t *testing.T) {
 		for range 2 {
 			_, err = p.Balance(t.Context())
 			e, ok := err.(*providers.Error)
-			if !ok || e.Outcome != providers.Retryable || e.Scope != providers.Account || !strings.Contains(e.Error(), "refused by the guard") {
+			if !ok || e.Outcome != providers.Retryable || e.Scope != providers.Account || !strings.Contains(e.Error(), "refused by the network guard") {
 				t.Errorf("%s: got the error %v, want retryable and a refusal by the guard", base, err)
 			}
 		}
@@ -51,7 +51,7 @@ func TestGuard_ChildGetsFromOutside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if resp, err := http.DefaultClient.Do(req); err == nil || !strings.Contains(err.Error(), "refused by the guard") {
+	if resp, err := http.DefaultClient.Do(req); err == nil || !strings.Contains(err.Error(), "refused by the network guard") {
 		if err == nil {
 			_ = resp.Body.Close()
 		}

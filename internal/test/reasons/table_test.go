@@ -59,7 +59,7 @@ var words = map[kind][]word{
 		{"invalid_sender", "The gateway does not accept the sender ID.", "Register the sender ID with the gateway, or send from another one."},
 		{"no_credit", "The account had no credit. The account is held.", "Top up the account."},
 		{"not_sent", "The message was not sent, and its tries are used up. The code is the last one of the gateway.", "`tuma retry ID --rejected`."},
-		{"not_in_reply", "The reply of the gateway did not name this recipient. The message may have been sent.", "Look it up at the gateway, then `tuma retry ID --unknown` if it must go out."},
+		{"not_in_reply", "The reply of the gateway did not name this recipient. If the gateway has idempotency keys, the worker has repeated the call before. The message may have been sent.", "Look it up at the gateway, then `tuma retry ID --unknown` if it must go out."},
 		{"not_understood", "The reply is not what the gateway documents. The message may have been sent.", "As for `not_in_reply`. Report it with the code."},
 		{"no_answer", "The request may have reached the gateway, but no answer came back. The message may have been sent.", "As for `not_in_reply`."},
 		{"gateway", "The gateway, or a server in front of it, answered with an error. The message may have been sent.", "As for `not_in_reply`."},
