@@ -208,11 +208,20 @@ func (t *Tracker) AttemptOf(ctx context.Context, r providers.DLR, now time.Time)
 	if err != nil || len(attempts) != 1 {
 		return a, false, err
 	}
-	known, err := t.Attempts.KnownMessageIDs(ctx, t.Info.Fingerprint, now.Add(-maxDLRDelay), now)
-	if err != nil || known(r.MessageID) {
+	if known, err := t.Knows(ctx, r.MessageID, now); err != nil || known {
 		return a, false, err
 	}
 	return attempts[0], true, nil
+}
+
+// Knows reports whether a message ID belongs to a message whose call is known. The parameter "now" is the
+// time by Redis' clock.
+func (t *Tracker) Knows(ctx context.Context, messageID string, now time.Time) (bool, error) {
+	known, err := t.Attempts.KnownMessageIDs(ctx, t.Info.Fingerprint, now.Add(-maxDLRDelay), now)
+	if err != nil {
+		return false, err
+	}
+	return known(messageID), nil
 }
 
 // UnresolvedTo returns the unresolved calls to a number in the last hour. An unresolved call is in

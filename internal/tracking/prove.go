@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/attempts"
@@ -51,7 +52,7 @@ func (t *Tracker) prove(ctx context.Context, r Report, places []Place, now time.
 // because no worker has received the message's ID.
 func (t *Tracker) proveByNumber(ctx context.Context, r Report, now time.Time) (bool, error) {
 	open, err := t.calls.UnresolvedTo(ctx, r.To, now)
-	if err != nil || len(open) != 1 {
+	if err != nil || len(open) == 0 || !ofOneCall(open) {
 		return false, err
 	}
 	upload, _, err := t.ledger.Index().Upload(ctx, open[0].Campaign)
@@ -67,11 +68,16 @@ func (t *Tracker) proveByNumber(ctx context.Context, r Report, now time.Time) (b
 	if err != nil || !ok {
 		return false, err
 	}
-	if _, ok, err = t.unknownAt(ctx, ref, open[0], x.position); err != nil || !ok {
+	a := open[0]
+	if len(open) == 1 {
+		_, ok, err = t.unknownAt(ctx, ref, a, x.position)
+	} else {
+		a, ok, err = t.partOf(ctx, ref, open, x.position)
+	}
+	if err != nil || !ok {
 		return false, err
 	}
-	a, ok, err := t.calls.AttemptOf(ctx, r.DLR, now)
-	if err != nil || !ok {
+	if known, err := t.calls.Knows(ctx, r.MessageID, now); err != nil || known {
 		return false, err
 	}
 	// Call NoteProved, which writes the index, before NoteReported. After NoteReported, a report with
@@ -83,6 +89,28 @@ func (t *Tracker) proveByNumber(ctx context.Context, r Report, now time.Time) (b
 		return false, err
 	}
 	return t.accept(ctx, upload, a, r)
+}
+
+// ofOneCall reports whether all attempts are generations of one call.
+func ofOneCall(open []attempts.Attempt) bool {
+	return !slices.ContainsFunc(open, func(a attempts.Attempt) bool {
+		return a.Campaign != open[0].Campaign || a.Batch != open[0].Batch || a.Call != open[0].Call
+	})
+}
+
+// partOf returns the attempt that has an unknown outcome for a recipient. The attempts are generations of one call, such
+// as the parts of a call that was split, and each of them names all recipients of the call. The record of the recipient
+// has the generation of the last attempt that may have sent the message. If a retry is in flight, partOf returns false.
+func (t *Tracker) partOf(ctx context.Context, ref ledger.BatchRef, open []attempts.Attempt, position int) (attempts.Attempt, bool, error) {
+	rec, ok, err := t.recordAt(ctx, ref, open[0], position)
+	if err != nil || !ok || rec.Status != campaign.Unknown {
+		return attempts.Attempt{}, false, err
+	}
+	i := slices.IndexFunc(open, func(a attempts.Attempt) bool { return a.Generation == rec.Generation })
+	if i < 0 {
+		return attempts.Attempt{}, false, nil
+	}
+	return open[i], true, nil
 }
 
 // NoteProved writes the ID of a message to the index. The outcome of this message was unknown, and a
@@ -107,26 +135,32 @@ func (t *Tracker) NoteProved(ctx context.Context, upload string, a attempts.Atte
 // unknownAt reports whether the outcome of a recipient is unknown, or was unknown before a retry or a
 // resend. It returns the attempt with the generation of that outcome.
 func (t *Tracker) unknownAt(ctx context.Context, ref ledger.BatchRef, a attempts.Attempt, position int) (attempts.Attempt, bool, error) {
-	b, err := t.batches.get(ctx, t.reports, ref)
-	if err != nil || b == nil {
+	rec, ok, err := t.recordAt(ctx, ref, a, position)
+	if err != nil || !ok {
 		return a, false, err
 	}
-	records, err := t.reports.Records(ctx, a.Campaign, b, a.Call)
-	if ledger.AsUnreadable(err) != nil {
-		return a, false, nil //nolint:nilerr // the worker that loads the batch quarantines the record
-	}
-	if err != nil {
-		return a, false, err
-	}
-	if position >= len(records) {
-		return a, false, nil
-	}
-	rec := records[position]
 	if rec.Status == campaign.Pending && rec.Before != nil {
 		rec = *rec.Before
 	}
 	a.Generation = rec.Generation
 	return a, rec.Status == campaign.Unknown, nil
+}
+
+// recordAt returns the record of a recipient of a call. It returns false if the batch or the record does not exist or
+// cannot be read.
+func (t *Tracker) recordAt(ctx context.Context, ref ledger.BatchRef, a attempts.Attempt, position int) (campaign.Record, bool, error) {
+	b, err := t.batches.get(ctx, t.reports, ref)
+	if err != nil || b == nil {
+		return campaign.Record{}, false, err
+	}
+	records, err := t.reports.Records(ctx, a.Campaign, b, a.Call)
+	if ledger.AsUnreadable(err) != nil {
+		return campaign.Record{}, false, nil //nolint:nilerr // the worker that loads the batch quarantines the record
+	}
+	if err != nil || position >= len(records) {
+		return campaign.Record{}, false, err
+	}
+	return records[position], true, nil
 }
 
 // accept settles one recipient of the attempt "a" as accepted: the recipient that the report "r" names.

@@ -134,6 +134,39 @@ func TestLookAgain_ProvesAMessageByItsNumber(t *testing.T) {
 	}
 }
 
+// The gateway refused a call, and the worker split it. Both parts got no answer. A report proves a message of the part
+// that has its recipient, although both parts are attempts of one call.
+func TestLookAgain_ProvesAMessageOfASplitCall(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.plan("c", 1, 1, 4)
+	whole := r.claim("c", 0, 0, time.Hour)
+	_, err := r.ledger.Split(t.Context(), whole.claim)
+	r.ok(err)
+	r.ok(r.attempts.End(t.Context(), testLogin, whole.claim.Attempt()))
+	for settled := 0; settled < 4; {
+		part := r.claim("c", 0, 0, time.Hour)
+		settled += len(part.gen.To)
+		if part.gen.Number == 0 || len(part.gen.To) == 4 {
+			t.Fatalf("generation %d has %d recipients, want a part of the call", part.gen.Number, len(part.gen.To))
+		}
+		r.settle(part, slices.Repeat([]campaign.Record{{Status: campaign.Unknown, Reason: "no_answer"}}, len(part.gen.To)))
+	}
+	r.apply(r.report("c", 1, true), r.report("c", 4, false))
+	r.lookNow()
+	if got := r.statuses("c"); got != "delivered:reconciled unknown:no_answer unknown:no_answer undelivered:reconciled" {
+		t.Errorf("got %s", got)
+	}
+	if s := r.summary("c"); s.Unknown != 2 || r.parkedCount() != 0 {
+		t.Errorf("%d unknown, %d parked", s.Unknown, r.parkedCount())
+	}
+	sent := r.report("c", 2, true)
+	sent.Status = providers.MessageStatus{State: "Sent"}
+	if got := r.apply(sent); got != "pending" {
+		t.Errorf("a report that is not final: got %s", got)
+	}
+}
+
 // A report proves that the gateway took a message, but LookAgain fails while it stores this result. The next
 // LookAgain stores the result.
 func TestLookAgain_ProvesAfterAFailureInTheMiddle(t *testing.T) {

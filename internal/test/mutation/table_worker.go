@@ -58,6 +58,8 @@ var workerMutants = []mutant{
 		tests("internal/queue", "TestFind_WaitingOnlyIfAsynqCanTakeIt")},
 	{"the sweeper believes the record of a task that an empty list has not", one("internal/queue/find.lua", "if not oldest or oldest == id then return oldest end", "if not oldest or oldest == id then return true end"),
 		tests("internal/queue", "TestFind_WaitingOnlyIfAsynqCanTakeIt")},
+	{"a report does not prove a message of a split call", one("internal/tracking/prove.go", "return a.Generation == rec.Generation })", "return a.Generation > rec.Generation })"),
+		tests("internal/tracking", "TestLookAgain_ProvesAMessageOfASplitCall")},
 	{"the record of a lost task stays in Redis", one("internal/queue/find.lua", "redis.call('DEL', KEYS[1])\n", ""), tests("internal/queue", "TestFind_WaitingOnlyIfAsynqCanTakeIt")},
 	{"a reply that leaves out recipients counts after a claim without a reply", one("internal/verdict/verdict.go", "s.HasKeys && s.Claims < maxReplies:", "s.HasKeys && !s.Doubt:"),
 		tests("internal/verdict", "TestVerdict_UnnamedRecipientIsUnknown")},
