@@ -47,7 +47,7 @@ func FuzzNamesOfCalls(f *testing.F) {
 	f.Add("order:17", "3f", 499, 20, 7, 1, time.Now().UnixMilli(), int64(1))
 	f.Fuzz(func(t *testing.T, id, upload string, page, batch, call, generation int, start, length int64) {
 		if min(page, batch, call, generation) < 0 || strings.Contains(upload, ":") || strings.ContainsAny(id+upload, " ") {
-			t.Skip("no upload has such an ID")
+			return // no upload has such an ID
 		}
 		want := ledger.SentCall{BatchRef: ledger.BatchRef{Campaign: id, Upload: upload, Name: campaign.BatchName(page, batch)}, Call: call, Generation: generation}
 		got, ok := parseMember(memberName(want))

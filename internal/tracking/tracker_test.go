@@ -167,6 +167,27 @@ func TestLookAgain_ProvesAMessageOfASplitCall(t *testing.T) {
 	}
 }
 
+// Two calls to the same number have an unknown outcome. A report proves neither of them, because it may be about
+// either of the messages.
+func TestLookAgain_ProvesNothingIfTwoCallsAreUnknown(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, id := range []string{"c", "d"} {
+		r.plan(id, 1, 1, 2)
+		r.settle(r.claim(id, 0, 0, time.Hour), slices.Repeat([]campaign.Record{{Status: campaign.Unknown, Reason: "no_answer"}}, 2))
+	}
+	r.apply(r.report("c", 1, true))
+	r.lookNow()
+	for _, id := range []string{"c", "d"} {
+		if got := r.statuses(id); got != "unknown:no_answer unknown:no_answer" {
+			t.Errorf("campaign %s: got %s", id, got)
+		}
+	}
+	if n := r.parkedCount(); n != 1 {
+		t.Errorf("%d reports are parked, want 1", n)
+	}
+}
+
 // A report proves that the gateway took a message, but LookAgain fails while it stores this result. The next
 // LookAgain stores the result.
 func TestLookAgain_ProvesAfterAFailureInTheMiddle(t *testing.T) {
