@@ -122,7 +122,7 @@ func TestCancel_ReleasedCallsAreSkipped(t *testing.T) {
 	_, err := r.Cancel(t.Context(), "c", "me")
 	r.ok(err)
 	for range 2 {
-		out, err := r.Release(t.Context(), one, time.Hour, false)
+		out, err := r.Release(t.Context(), one, time.Hour, ReleaseUnsent)
 		if err != nil || out.Stale || out.Done {
 			t.Errorf("Release returned %+v, %v; want neither stale nor done", out, err)
 		}
@@ -210,4 +210,28 @@ func TestCancel_DuringPlanningEndsThePlansWatch(t *testing.T) {
 	}
 	r.settle(out, campaign.SettleAnswer, accepted("m"))
 	r.expect("c", "accepted skipped")
+}
+
+// A worker that waits for sending hours may set the watch just after the campaign was stopped.
+func TestCancel_WatchSetAfterwardsIsSoon(t *testing.T) {
+	t.Parallel()
+	r := newTestLedger(t)
+	r.sending("c", []int{1})
+	r.claim("c", "0.0", 0, 0, keyed, lapsed)
+	tomorrow := time.Now().Add(24 * time.Hour)
+	watched := func(when string, soon bool) {
+		r.ok(r.Watch(t.Context(), "c", "0.0", tomorrow))
+		due, err := r.DueBatches(t.Context(), "c", time.Now().Add(10*time.Second))
+		if err != nil || (len(due) == 1) != soon {
+			t.Errorf("%s: within 10 seconds %v is due, %v; want the batch: %t", when, due, err, soon)
+		}
+	}
+	watched("sending", false)
+	_, err := r.Cancel(t.Context(), "c", "me")
+	r.ok(err)
+	watched("cancelled", true)
+	r.ok(r.Watch(t.Context(), "c", "0.0", time.Now().Add(-time.Second)))
+	if due, err := r.DueBatches(t.Context(), "c", time.Now()); err != nil || len(due) != 1 {
+		t.Errorf("%v is due now, %v; want the batch, because its watch is in the past", due, err)
+	}
 }

@@ -39,6 +39,7 @@ var (
 	planPageScript       = campaignScript("plan_page")
 	claimScript          = binding(campaignScript("claim"))
 	wakeScript           = campaignScript("wake")
+	watchScript          = plainScript("watch")
 	topUpScript          = campaignScript("top_up")
 	retryOpenScript      = binding(campaignScript("retry_open"))
 	retryStepScript      = binding(campaignScript("retry_step"))

@@ -36,6 +36,7 @@ func TestScriptArgs_HaveTheNamesOfTheGoFields(t *testing.T) {
 		"split":              {splitArgs{}},
 		"unindex":            {unindexArgs{}},
 		"wake":               {wakeArgs{}},
+		"watch":              {watchArgs{}},
 		"write_off":          {writeOffArgs{}},
 	})
 }

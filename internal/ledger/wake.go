@@ -54,15 +54,6 @@ func (l *Ledger) DueBatches(ctx context.Context, id string, now time.Time) ([]Wa
 	return out, nil
 }
 
-// Watch sets the next time at which the sweeper checks a batch or the plan. For closed work it
-// does nothing.
-func (l *Ledger) Watch(ctx context.Context, id, batch string, at time.Time) error {
-	if err := l.rdb.ZAddXX(ctx, openKey(id), redis.Z{Score: float64(at.UnixMilli()), Member: batch}).Err(); err != nil {
-		return fmt.Errorf("watch %s of %s: %w", batch, id, err)
-	}
-	return nil
-}
-
 // BatchesAhead counts the open batches of a campaign in the same stream that were handed out before
 // this batch. It does not count batches whose watch is later than the deadline. n is at most the
 // parameter "limit", because a retry may have opened very many batches.
