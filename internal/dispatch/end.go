@@ -81,7 +81,7 @@ func (e endings) campaignEnded(b *batch) {
 // The method "release" releases a claim under which no call was made.
 func (e endings) release(b *batch, c *ledger.Claim, wait time.Duration) error {
 	return e.end(b, "release", func(ctx context.Context) (ledger.Settled, error) {
-		out, err := e.ledger.Release(ctx, c, wait, false)
+		out, err := e.ledger.Release(ctx, c, wait, ledger.ReleaseUnused)
 		if errors.Is(err, script.ErrNotDurable) {
 			err = nil // it does no harm if Redis loses the release of a claim
 		}

@@ -111,7 +111,11 @@ func (s *Sender) writeVerdict(ctx context.Context, b *batch, sub submission, v v
 	case verdict.Settle:
 		return settle(v.Records, v.SettleReason, v.BackOff)
 	case verdict.Release:
-		if out, err = s.Ledger.Release(ctx, c, v.BackOff, v.Renew); err == nil && out.Stale {
+		of := ledger.ReleaseUnsent
+		if v.Renew {
+			of = ledger.ReleaseAnswered
+		}
+		if out, err = s.Ledger.Release(ctx, c, v.BackOff, of); err == nil && out.Stale {
 			// The lease ended meanwhile, and the call may have been settled as unknown. Even then,
 			// Tuma records that the call was certainly not sent.
 			return settle(verdict.SameForAll(len(g.To), campaign.Record{Reason: campaign.ReasonNotSent, Code: v.Code}), campaign.SettleVerdict, 0)

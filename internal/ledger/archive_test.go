@@ -166,7 +166,7 @@ var archiveWrites = map[string]func(r *testLedger, c *Claim) []any{
 		return []any{s, err}
 	},
 	"a late release": func(r *testLedger, c *Claim) []any {
-		s, err := r.Release(r.Context(), c, time.Second, true)
+		s, err := r.Release(r.Context(), c, time.Second, ReleaseAnswered)
 		return []any{s, err}
 	},
 	"delivered":   func(r *testLedger, _ *Claim) []any { return r.reported(1, true, "m") },

@@ -202,7 +202,7 @@ func TestSettleAndClaim_CallerThatLeavesDelaysNoOther(t *testing.T) {
 	}
 	release()
 	r.settle(c, campaign.SettleAnswer, accepted("m"))
-	if out, err := r.Release(t.Context(), next, 0, false); err != nil || out.Stale {
+	if out, err := r.Release(t.Context(), next, 0, ReleaseUnsent); err != nil || out.Stale {
 		t.Errorf("Release returned %+v, %v; want it not stale", out, err)
 	}
 	r.expect("c", "accepted pending")

@@ -31,15 +31,15 @@ var claimCases = map[string]struct {
 	"lease over, the key is old": {prepare: func(r *testLedger, id string) { lapseFirst(r, id); r.travel(id, 26*24*time.Hour) }, want: ClaimDoubtful, why: "key_expired", doubt: true},
 	"lease over, the key lives":  {prepare: func(r *testLedger, id string) { lapseFirst(r, id); r.travel(id, 24*24*time.Hour) }, want: ClaimGranted, doubt: true},
 	"released, another login": {prepare: func(r *testLedger, id string) {
-		_, err := r.Release(r.Context(), r.claim(id, firstBatch, 0, 0, keyed, long), 0, false)
+		_, err := r.Release(r.Context(), r.claim(id, firstBatch, 0, 0, keyed, long), 0, ReleaseUnsent)
 		r.ok(err)
 	}, request: func(q *ClaimRequest) { q.Login = "other" }, want: ClaimGranted},
 	"backing off": {prepare: func(r *testLedger, id string) {
-		_, err := r.Release(r.Context(), r.claim(id, firstBatch, 0, 0, keyed, long), time.Hour, false)
+		_, err := r.Release(r.Context(), r.claim(id, firstBatch, 0, 0, keyed, long), time.Hour, ReleaseUnsent)
 		r.ok(err)
 	}, want: ClaimLater},
 	"backed off": {prepare: func(r *testLedger, id string) {
-		_, err := r.Release(r.Context(), r.claim(id, firstBatch, 0, 0, keyed, long), time.Hour, false)
+		_, err := r.Release(r.Context(), r.claim(id, firstBatch, 0, 0, keyed, long), time.Hour, ReleaseUnsent)
 		r.ok(err)
 		r.travel(id, 2*time.Hour)
 	}, want: ClaimGranted},
@@ -150,14 +150,17 @@ func TestClaim_OldReadingOfADoubtfulGenerationIsRefused(t *testing.T) {
 	}
 }
 
-func TestRelease_NewKeyOnlyWithRenew(t *testing.T) {
+func TestRelease_NewKeyUnlessTheCallIsUnsent(t *testing.T) {
 	t.Parallel()
-	for _, renew := range []bool{false, true} {
+	for of, want := range map[ReleaseOf]struct {
+		newKey bool
+		calls  int
+	}{ReleaseUnused: {true, 1}, ReleaseUnsent: {false, 1}, ReleaseAnswered: {true, 2}} {
 		r := newTestLedger(t)
 		r.sending("c", []int{2})
 		first := r.claim("c", "0.0", 0, 0, keyed, long)
 		for range 2 { // the second run repeats the first and changes nothing
-			out, err := r.Release(t.Context(), first, 0, renew)
+			out, err := r.Release(t.Context(), first, 0, of)
 			if err != nil || out.Stale {
 				t.Fatalf("Release returned %+v, %v; want it not stale", out, err)
 			}
@@ -169,15 +172,11 @@ func TestRelease_NewKeyOnlyWithRenew(t *testing.T) {
 		if err != nil || second.Result != ClaimGranted || second.Doubt {
 			t.Fatalf("the next claim returned %+v, %v; want it granted without doubt", second, err)
 		}
-		if (second.IdempotencyKey != first.IdempotencyKey) != renew {
-			t.Errorf("renew %t: the second request has key %s, the first %s; want different keys only with renew", renew, second.IdempotencyKey, first.IdempotencyKey)
+		if (second.IdempotencyKey != first.IdempotencyKey) != want.newKey {
+			t.Errorf("%s: the second request has key %s, the first %s; want a new key: %t", of, second.IdempotencyKey, first.IdempotencyKey, want.newKey)
 		}
-		want := 1
-		if renew {
-			want = 2
-		}
-		if r.summary("c").Calls != want {
-			t.Errorf("renew %t: %d calls, want %d", renew, r.summary("c").Calls, want)
+		if r.summary("c").Calls != want.calls {
+			t.Errorf("%s: %d calls, want %d", of, r.summary("c").Calls, want.calls)
 		}
 	}
 }
@@ -187,12 +186,12 @@ func TestRelease_EndsOfAReleasedClaimAreStale(t *testing.T) {
 	r := newTestLedger(t)
 	r.sending("c", []int{2})
 	late := r.claim("c", "0.0", 0, 0, keyed, long)
-	_, err := r.Release(t.Context(), late, 0, false)
+	_, err := r.Release(t.Context(), late, 0, ReleaseUnsent)
 	r.ok(err)
 	r.claim("c", "0.0", 0, 0, keyed, long)
 	before := r.state("c")
 	for name, end := range map[string]func() (Settled, error){
-		"release": func() (Settled, error) { return r.Release(t.Context(), late, 0, true) },
+		"release": func() (Settled, error) { return r.Release(t.Context(), late, 0, ReleaseAnswered) },
 		"doubt":   func() (Settled, error) { return r.Doubt(t.Context(), late, 0, true) },
 		"split":   func() (Settled, error) { return r.Split(t.Context(), late) },
 	} {
@@ -213,7 +212,7 @@ func TestRelease_EndsOfAForgottenGenerationAreStale(t *testing.T) {
 	r.ok(r.rdb.RestoreReplace(t.Context(), ledgerKey("c"), 0, l).Err())
 	before := r.state("c")
 	for name, end := range map[string]func() (Settled, error){
-		"release": func() (Settled, error) { return r.Release(t.Context(), one, 0, true) },
+		"release": func() (Settled, error) { return r.Release(t.Context(), one, 0, ReleaseAnswered) },
 		"doubt":   func() (Settled, error) { return r.Doubt(t.Context(), one, 0, true) },
 		"split":   func() (Settled, error) { return r.Split(t.Context(), one) },
 	} {
@@ -235,7 +234,7 @@ func TestRelease_NextClaimHasOnlyPendingRecipients(t *testing.T) {
 	r.ok(err)
 	out := r.claim("c", "0.0", 0, 1, noKey, long)
 	r.settle(late, campaign.SettleAnswer, accepted("m1"), unknown("unsaid"))
-	_, err = r.Release(t.Context(), out, 0, false)
+	_, err = r.Release(t.Context(), out, 0, ReleaseUnsent)
 	r.ok(err)
 	r.expect("c", "accepted pending")
 	next := r.claim("c", "0.0", 0, 1, noKey, long)
@@ -252,7 +251,7 @@ func TestRelease_LostLeaseChangesNothing(t *testing.T) {
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
 	before := r.state("c")
 	for name, end := range map[string]func() (Settled, error){
-		"release": func() (Settled, error) { return r.Release(t.Context(), late, 0, true) },
+		"release": func() (Settled, error) { return r.Release(t.Context(), late, 0, ReleaseAnswered) },
 		"doubt":   func() (Settled, error) { return r.Doubt(t.Context(), late, 0, true) },
 		"split":   func() (Settled, error) { return r.Split(t.Context(), late) },
 	} {
@@ -321,7 +320,7 @@ func TestLedger_CampaignOfANewerReleaseIsNotChanged(t *testing.T) {
 			_, err := r.Settle(ctx, c, repeat(2, accepted("m")), campaign.SettleAnswer, 1, 0)
 			return err
 		},
-		"release": func() error { _, err := r.Release(ctx, c, 0, false); return err },
+		"release": func() error { _, err := r.Release(ctx, c, 0, ReleaseUnsent); return err },
 		"doubt":   func() error { _, err := r.Doubt(ctx, c, 0, false); return err },
 		"split":   func() error { _, err := r.Split(ctx, c); return err },
 		"pause":   func() error { _, err := r.Pause(ctx, "c", "me"); return err },
@@ -344,4 +343,39 @@ func TestLedger_CampaignOfANewerReleaseIsNotChanged(t *testing.T) {
 	if r.state("c") != before {
 		t.Error("an operation that returned ErrNewer changed the ledger")
 	}
+}
+
+// The status counts the calls that were submitted. A claim under which no call was made does not
+// count, unless an earlier claim of the generation submitted the call.
+func TestRelease_UnusedCallIsNotCounted(t *testing.T) {
+	t.Parallel()
+	r := newTestLedger(t)
+	r.sending("c", []int{1})
+	calls := func(when string, want int) {
+		sum, err := r.Summary(t.Context(), "c")
+		if r.ok(err); sum.Calls != want {
+			t.Errorf("%s: got %d calls, want %d", when, sum.Calls, want)
+		}
+	}
+	unused := func(c *Claim) {
+		for range 2 { // the second release is a repeated request
+			_, err := r.Release(t.Context(), c, 0, ReleaseUnused)
+			r.ok(err)
+		}
+	}
+	unused(r.claim("c", "0.0", 0, 0, keyed, long))
+	calls("released", 0)
+	sent := r.claim("c", "0.0", 0, 0, keyed, long)
+	calls("claimed again", 1)
+	_, err := r.Release(t.Context(), sent, 0, ReleaseUnsent)
+	r.ok(err)
+	again := r.claim("c", "0.0", 0, 0, keyed, long)
+	if unused(again); again.IdempotencyKey != sent.IdempotencyKey {
+		t.Errorf("the key changed from %s to %s", sent.IdempotencyKey, again.IdempotencyKey)
+	}
+	calls("submitted, then released unused", 1)
+	_, err = r.Cancel(t.Context(), "c", "me")
+	r.ok(err)
+	calls("cancelled", 1)
+	r.sound("c")
 }

@@ -68,7 +68,7 @@ func TestDurability_ClaimWithoutAReplicaIsNotGranted(t *testing.T) {
 	}
 	// After the release the call is as if it had never been claimed, even at a gateway without
 	// idempotency keys.
-	out, err := r.Release(t.Context(), c, 0, false)
+	out, err := r.Release(t.Context(), c, 0, ReleaseUnsent)
 	if !errors.Is(err, script.ErrNotDurable) || out.Stale {
 		t.Errorf("Release returned %+v, %v; want script.ErrNotDurable and not stale", out, err)
 	}
@@ -206,7 +206,7 @@ func TestDurability_SettleAndClaimWithoutAReplicaIsNotGranted(t *testing.T) {
 	}
 	replica.Cont()
 	r.settle(c, campaign.SettleAnswer, accepted("m"))
-	if _, err := r.Release(t.Context(), next, 0, false); err != nil {
+	if _, err := r.Release(t.Context(), next, 0, ReleaseUnsent); err != nil {
 		t.Error(err)
 	}
 	if again := r.claim("c", "0.0", 1, 0, noKey, long); again.Doubt {

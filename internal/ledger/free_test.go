@@ -67,7 +67,7 @@ var idCases = map[string]struct {
 	}, false},
 	"cancelled after a claim that was released": {func(r *testLedger) {
 		r.sending("c", []int{2, 1})
-		_, err := r.Release(r.Context(), r.claim("c", "0.0", 0, 0, keyed, long), 0, false)
+		_, err := r.Release(r.Context(), r.claim("c", "0.0", 0, 0, keyed, long), 0, ReleaseUnsent)
 		r.ok(err)
 		r.cancelAgo("c", time.Hour)
 	}, false},
@@ -192,7 +192,7 @@ func (r *testLedger) lateSteps() map[string]func() error {
 			return err
 		},
 		"doubt":   func() error { _, err := r.Doubt(ctx, claim, 0, true); return err },
-		"release": func() error { _, err := r.Release(ctx, claim, 0, false); return err },
+		"release": func() error { _, err := r.Release(ctx, claim, 0, ReleaseUnsent); return err },
 		"split":   func() error { _, err := r.Split(ctx, claim); return err },
 		"move": func() error {
 			_, err := r.Move(ctx, "c", script.NewToken(), movable, snapshot, 1000, func(campaign.Planned, string) int { return 0 })

@@ -30,7 +30,7 @@ func TestFullRedis_TakesOutcomesAndRefusesNewWork(t *testing.T) {
 			return err
 		},
 		"doubt":   func(c *Claim) error { _, err := r.Doubt(ctx, c, 0, true); return err },
-		"release": func(c *Claim) error { _, err := r.Release(ctx, c, 0, true); return err },
+		"release": func(c *Claim) error { _, err := r.Release(ctx, c, 0, ReleaseAnswered); return err },
 		"split":   func(c *Claim) error { _, err := r.Split(ctx, c); return err },
 		"cancel":  func(c *Claim) error { _, err := r.Cancel(ctx, c.id, "me"); return err },
 		"pause":   func(c *Claim) error { _, err := r.Pause(ctx, c.id, "me"); return err },
@@ -81,7 +81,7 @@ func TestMiniredis_RunsEveryScript(t *testing.T) {
 	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, accepted("0191d7a0-0000-7000-8000-000000000001"), refusedForNow(), rejected("bad_number"))
 	_, err := r.Split(ctx, r.claim("c", "0.0", 1, 0, keyed, long))
 	r.ok(err)
-	_, err = r.Release(ctx, r.claim("c", "0.0", 1, 1, keyed, long), 0, true)
+	_, err = r.Release(ctx, r.claim("c", "0.0", 1, 1, keyed, long), 0, ReleaseAnswered)
 	r.ok(err)
 	r.settle(r.claim("c", "0.0", 1, 1, keyed, long), campaign.SettleAnswer, accepted("m4"))
 	_, err = r.Doubt(ctx, r.claim("c", "0.0", 1, 2, keyed, long), 0, true)

@@ -247,7 +247,10 @@ func TestRaiseWake_OnceForEachLostWake(t *testing.T) {
 func TestWatch_BatchIsDueWhenAWorkerCanContinue(t *testing.T) {
 	t.Parallel()
 	const b = "0.0"
-	release := func(r *testLedger, c *Claim) { _, err := r.Release(r.Context(), c, 10*time.Minute, false); r.ok(err) }
+	release := func(r *testLedger, c *Claim) {
+		_, err := r.Release(r.Context(), c, 10*time.Minute, ReleaseUnsent)
+		r.ok(err)
+	}
 	cases := map[string]struct {
 		do   func(r *testLedger, id string)
 		want time.Duration // the time from now until the watch

@@ -85,6 +85,7 @@ type modelGen struct {
 	lease, due            time.Duration
 	first                 time.Duration
 	closedBy, abandonedBy string // tokens: of the last claim, and of the caller that abandoned the generation
+	keyedBy               string // token of the first claim under the uuid
 }
 
 type modelRetry struct {
@@ -281,7 +282,7 @@ func (m *model) claim(g *modelGen, c modelClaim) (answer ClaimResult, why string
 		return ClaimClosed, ""
 	}
 	if g.state == "r" && (g.uuid == "" || g.login != c.login) {
-		g.uuid, g.login, g.first = c.uuid, c.login, m.now
+		g.uuid, g.login, g.first, g.keyedBy = c.uuid, c.login, m.now, c.token
 	}
 	g.state, g.token, g.lease = "s", c.token, m.now+c.lease
 	g.claims++
@@ -327,7 +328,7 @@ func (m *model) doubtEnd(g *modelGen, token string, backOff time.Duration, count
 	return false
 }
 
-func (m *model) release(g *modelGen, token string, backOff time.Duration, renew bool) (stale bool) {
+func (m *model) release(g *modelGen, token string, backOff time.Duration, of ReleaseOf) (stale bool) {
 	switch {
 	case g == nil:
 		return true
@@ -347,8 +348,10 @@ func (m *model) release(g *modelGen, token string, backOff time.Duration, renew 
 	if m.stop != "" {
 		m.closeGen(g)
 	} else {
-		if renew {
+		if of == ReleaseAnswered {
 			g.rev++
+		}
+		if of == ReleaseAnswered || of == ReleaseUnused && g.token == g.keyedBy {
 			g.uuid, g.login = "", ""
 		}
 		m.tidy(g)

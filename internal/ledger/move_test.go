@@ -92,7 +92,7 @@ func TestFailoverMove_OnlyRecipientsCertainlyNotSent(t *testing.T) {
 	r.claim("c", "0.0", 0, 0, noKey, long) // the first call is in flight
 	_, err := r.Doubt(t.Context(), r.claim("c", "0.0", 1, 0, keyed, long), 0, true)
 	r.ok(err)
-	_, err = r.Release(t.Context(), r.claim("c", "0.0", 2, 0, noKey, long), time.Hour, false) // the third call backs off
+	_, err = r.Release(t.Context(), r.claim("c", "0.0", 2, 0, noKey, long), time.Hour, ReleaseUnsent) // the third call backs off
 	r.ok(err)
 	r.settle(r.claim("c", "0.0", 3, 0, noKey, long), campaign.SettleAnswer, unknown("no_answer"), rejected("x"), refusedForNow())
 	_, err = r.Retry(t.Context(), "c", "op", true, true)
@@ -123,7 +123,7 @@ func TestFailoverMove_ChangedBatchIsNotMoved(t *testing.T) {
 	for name, change := range map[string]func(*testLedger){
 		"claimed": func(r *testLedger) { r.claim("c", "0.0", 1, 0, noKey, long) },
 		"claimed and released under another request": func(r *testLedger) {
-			_, err := r.Release(r.Context(), r.claim("c", "0.0", 1, 0, noKey, long), 0, true)
+			_, err := r.Release(r.Context(), r.claim("c", "0.0", 1, 0, noKey, long), 0, ReleaseAnswered)
 			r.ok(err)
 		},
 		"moved by another": func(r *testLedger) { r.move("c", "0.0", r.snapshot("c"), 2) },
@@ -162,7 +162,7 @@ func TestFailoverLateResult_ReachesMovedRecipients(t *testing.T) {
 	r := newTestLedger(t)
 	f := r.routed("c", 3, 3)
 	late := r.claim("c", "0.0", 0, 0, noKey, long)
-	_, err := r.Release(t.Context(), late, 0, false)
+	_, err := r.Release(t.Context(), late, 0, ReleaseUnsent)
 	r.ok(err)
 	one := r.move("c", "0.0", f, 1)
 	last := r.claim("c", one[0], 1, 0, noKey, long) // row 3 is in flight

@@ -68,7 +68,7 @@ local OPTED = 8
 --   TOKEN    token of the last claim
 --   LEASE    end of that claim's lease, in ms
 --   CLAIMED  time of that claim, in ms
---   FIRST    time of the first claim under UUID, in ms
+--   FIRST    time of the first claim under UUID, in ms. While it equals CLAIMED, no earlier claim had this UUID
 --   TRIES    answers that have counted as attempts so far
 --   BAD      unknown answers, or lookups at the gateway, counted so far
 --   DOUBT    1 if an earlier attempt may have reached the gateway

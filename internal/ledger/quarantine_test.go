@@ -122,7 +122,7 @@ func TestQuarantine_ScriptsLeaveUnreadableRecordsUnchanged(t *testing.T) {
 			_, err := r.Settle(r.Context(), c, records, campaign.SettleAnswer, 1, 0)
 			return err
 		},
-		"release": func(r *testLedger, c *Claim) error { _, err := r.Release(r.Context(), c, 0, false); return err },
+		"release": func(r *testLedger, c *Claim) error { _, err := r.Release(r.Context(), c, 0, ReleaseUnsent); return err },
 		"split":   func(r *testLedger, c *Claim) error { _, err := r.Split(r.Context(), c); return err },
 		"doubt":   func(r *testLedger, c *Claim) error { _, err := r.Doubt(r.Context(), c, 0, true); return err },
 	} {

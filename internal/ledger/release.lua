@@ -7,13 +7,15 @@
 --   generation
 --   call_size  recipients of the call
 --   back_off   in ms
---   renew      0|1: the gateway answered under this uuid, so the next attempt needs another uuid
+--   of         'unused': no call was made under this claim. If the uuid was new, the call is not counted, and the next
+--              claim gets another uuid | 'unsent': the call did not reach the gateway | 'answered': the gateway answered
+--              under this uuid, so the next claim needs another uuid
 --   open_batch_limit
 -- Returns {'released', done 0|1, 'batch:wake'…} | {'settled'|'stale'|'missing'|'newer'}. A repeated run with the same
 -- token returns the same answer. Only the run that answers 'released' changes anything.
 local bad = unfit()
 if bad then return {bad} end
-local token, batch, call, generation, call_size, back_off, renew, open_batch_limit = unpack(ARGV)
+local token, batch, call, generation, call_size, back_off, of, open_batch_limit = unpack(ARGV)
 local b, k, g, n = batch, call, generation, tonumber(call_size)
 of_batch(b)
 local rec = load_gen(b, k, g, n)
@@ -47,13 +49,17 @@ local gone = {}
 for _, p in ipairs(members(b, k, g, n)) do gone[p] = true end
 for _, p in ipairs(list) do gone[p] = nil end
 leave(#list, was)
+local not_submitted = of == 'unused' and rec[FIRST] == rec[CLAIMED]
+if not_submitted then add('calls', -1) end
 if get('stop') then
   close_gen(b, k, g, rec, now, window, wakes)
 else
   add('flyc', -1)
   rec[STATE] = 'r'
-  if renew == '1' then
+  if of == 'answered' then
     rec[REV], rec[UUID], rec[LOGIN], rec[FIRST] = int(tonumber(rec[REV]) + 1), '-', '-', '0'
+  elseif not_submitted then
+    rec[UUID], rec[LOGIN], rec[FIRST] = '-', '-', '0'
   end
   if next(gone) then
     take_out(b, k, g, rec, n, gone, now, window, wakes)

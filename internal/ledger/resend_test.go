@@ -186,7 +186,7 @@ var resendCases = map[string]struct {
 		_, err := r.Cancel(r.Context(), id, "me")
 		r.ok(err)
 		r.expect(id, "pending pending pending")
-		_, err = r.Release(r.Context(), two, 0, false)
+		_, err = r.Release(r.Context(), two, 0, ReleaseUnsent)
 		r.ok(err)
 	}, "unknown unknown unknown"},
 	"a pause stops the resend": {func(r *testLedger, id string) {

@@ -161,7 +161,7 @@ func TestRetry_StoppedRetryLeavesUnknownAsUnknown(t *testing.T) {
 			}
 			// The claim in flight is released as not sent. Its recipient must be unknown again, as before
 			// the retry.
-			_, err = r.Release(t.Context(), c, 0, false)
+			_, err = r.Release(t.Context(), c, 0, ReleaseUnsent)
 			r.ok(err)
 			r.expect(name, "accepted unknown skipped unknown")
 			if s := r.summary(name); s.FinishedAt.IsZero() {

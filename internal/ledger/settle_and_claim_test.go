@@ -78,7 +78,7 @@ var notSimple = map[string]func(r *testLedger, c *Claim, g *Generation, q *Claim
 		r.ok(err)
 	},
 	"released, claimed again": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) {
-		_, err := r.Release(r.Context(), c, 0, false)
+		_, err := r.Release(r.Context(), c, 0, ReleaseUnsent)
 		r.ok(err)
 		r.claim(c.id, "0.0", 0, 0, keyed, long)
 	},
@@ -95,7 +95,7 @@ var notSimple = map[string]func(r *testLedger, c *Claim, g *Generation, q *Claim
 		r.settle(c, campaign.SettleAnswer, accepted("m"))
 	},
 	"released": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) {
-		_, err := r.Release(r.Context(), c, 0, false)
+		_, err := r.Release(r.Context(), c, 0, ReleaseUnsent)
 		r.ok(err)
 	},
 	"in doubt": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) {
@@ -115,7 +115,7 @@ var notSimple = map[string]func(r *testLedger, c *Claim, g *Generation, q *Claim
 		r.settle(r.claim(c.id, "0.0", 1, 0, keyed, long), campaign.SettleAnswer, accepted("m"))
 	},
 	"the next was refused": func(r *testLedger, c *Claim, _ *Generation, _ *ClaimRequest) {
-		_, err := r.Release(r.Context(), r.claim(c.id, "0.0", 1, 0, keyed, long), time.Minute, true)
+		_, err := r.Release(r.Context(), r.claim(c.id, "0.0", 1, 0, keyed, long), time.Minute, ReleaseAnswered)
 		r.ok(err)
 	},
 	"the last of the batch": func(r *testLedger, c *Claim, g *Generation, q *ClaimRequest) {
@@ -274,7 +274,7 @@ func TestSettleAndClaim_RepeatedAfterAnotherClaimIsRefused(t *testing.T) {
 	c := r.claim("c", "0.0", 0, 0, keyed, long)
 	next, _ := r.settleAndClaim(c, r.open("c", "0.0", 1, 0), long)
 	asked := say.late[len(say.late)-1]
-	_, err := r.Release(t.Context(), next, 0, false)
+	_, err := r.Release(t.Context(), next, 0, ReleaseUnsent)
 	r.ok(err)
 	r.claim("c", "0.0", 1, 0, keyed, long)
 	before := r.state("c")
@@ -300,7 +300,7 @@ func TestSettleAndClaim_LostAnswerIsReleasedByItsToken(t *testing.T) {
 			next, _ = r.settleAndClaim(c, g, long)
 		}
 		r.settle(c, campaign.SettleAnswer, accepted("m"))
-		out, err := r.Release(t.Context(), next, 0, false)
+		out, err := r.Release(t.Context(), next, 0, ReleaseUnsent)
 		if err != nil || out.Stale == done {
 			t.Errorf("done %t: Release returned %+v, %v; want it stale only if not done", done, out, err)
 		}
@@ -350,7 +350,7 @@ func TestSettleAndClaim_FullRedisRefusesItButTakesTheSettle(t *testing.T) {
 		t.Error("the ledger changed, want no change")
 	}
 	r.settle(c, campaign.SettleAnswer, accepted("m"))
-	if out, err := r.Release(t.Context(), next, 0, false); err != nil || !out.Stale {
+	if out, err := r.Release(t.Context(), next, 0, ReleaseUnsent); err != nil || !out.Stale {
 		t.Errorf("Release of a claim that was never made returned %+v, %v; want stale", out, err)
 	}
 	r.expect("c", "accepted pending")

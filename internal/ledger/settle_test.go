@@ -51,7 +51,7 @@ var settleCases = map[string]struct {
 	}, "accepted rejected accepted"},
 	"a doubtful release stays doubtful": {func(r *testLedger, id string) {
 		r.claim(id, firstBatch, 0, 0, keyed, lapsed)
-		_, err := r.Release(r.Context(), r.claim(id, firstBatch, 0, 0, keyed, long), 0, true)
+		_, err := r.Release(r.Context(), r.claim(id, firstBatch, 0, 0, keyed, long), 0, ReleaseAnswered)
 		r.ok(err)
 		c := r.tryClaim(id, firstBatch, r.open(id, firstBatch, 0, 0), noKey, long)
 		if c.Result != ClaimDoubtful || c.Why != "no_key" {

@@ -40,11 +40,11 @@ func (d *sequenceDriver) settleNow(call string, r generationRead, c *Claim, reco
 	d.ended("settle", out, stale)
 }
 
-func (d *sequenceDriver) releaseNow(call string, number int, c *Claim, backOff time.Duration, renew bool) (stale bool) {
-	out, err := d.l.Release(d.ctx, c, backOff, renew)
+func (d *sequenceDriver) releaseNow(call string, number int, c *Claim, backOff time.Duration, of ReleaseOf) (stale bool) {
+	out, err := d.l.Release(d.ctx, c, backOff, of)
 	d.ok(err)
-	d.rt.Logf("  release %s.%d by %s renew %t: stale %t", call, number, c.Token, renew, out.Stale)
-	stale = d.m.release(d.m.gens[genKey(call, number)], c.Token, backOff, renew)
+	d.rt.Logf("  release %s.%d by %s as %s: stale %t", call, number, c.Token, of, out.Stale)
+	stale = d.m.release(d.m.gens[genKey(call, number)], c.Token, backOff, of)
 	d.ended("release", out, stale)
 	return stale
 }

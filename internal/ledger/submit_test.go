@@ -289,7 +289,7 @@ func (d *sequenceDriver) reactTo(r generationRead, call string, a int, c *Claim,
 			return
 		}
 		d.later("release", func() {
-			if d.releaseNow(call, number, c, backOff, d.chance(2, "renew")) {
+			if d.releaseNow(call, number, c, backOff, []ReleaseOf{ReleaseUnused, ReleaseUnsent, ReleaseAnswered}[d.draw(3, "of")]) {
 				d.settleNow(call, r, c, repeat(n, notSent()), campaign.SettleVerdict, 0)
 			}
 		})
@@ -298,14 +298,14 @@ func (d *sequenceDriver) reactTo(r generationRead, call string, a int, c *Claim,
 			reason := []campaign.SettleReason{campaign.SettleAnswer, campaign.SettleSpared}[d.draw(2, "whose fault")]
 			d.settleLater("busy", r, call, c, repeat(n, refusedForNow()), reason, backOff)
 		} else {
-			d.later("renew", func() { d.releaseNow(call, number, c, backOff, true) })
+			d.later("renew", func() { d.releaseNow(call, number, c, backOff, ReleaseAnswered) })
 		}
 	case refused:
 		switch d.draw(3, "refusal") {
 		case 0:
 			d.settleLater("refuse", r, call, c, repeat(n, rejected("refused")), campaign.SettleVerdict, 0)
 		case 1:
-			d.later("renew", func() { d.releaseNow(call, number, c, backOff, true) })
+			d.later("renew", func() { d.releaseNow(call, number, c, backOff, ReleaseAnswered) })
 		case 2:
 			d.later("split", func() { d.splitNow(call, number, 0, c) })
 		}

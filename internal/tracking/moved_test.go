@@ -74,7 +74,7 @@ func TestApply_LateMessagesOfRecipientsThatMovedTwice(t *testing.T) {
 	r := newRig(t)
 	r.planAt("c", []string{"at", "at2", "at3"}, 1, 1, 3)
 	late := r.claim("c", 0, 0, time.Hour)
-	_, err := r.ledger.Release(t.Context(), late.claim, 0, false)
+	_, err := r.ledger.Release(t.Context(), late.claim, 0, ledger.ReleaseUnsent)
 	r.ok(err)
 	for _, name := range r.moveAll("c", "0.0", 1) {
 		r.moveAll("c", name, 2)

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/tuma-sms/tuma/internal/campaign"
+	"github.com/tuma-sms/tuma/internal/ledger"
 	"github.com/tuma-sms/tuma/providers"
 )
 
@@ -331,7 +332,7 @@ func TestApplied_BlacklistedNumbersComeAgain(t *testing.T) {
 		}
 	}})
 	late := r.claim("c", 0, 0, time.Hour)
-	_, err := r.ledger.Release(t.Context(), late.claim, 0, false)
+	_, err := r.ledger.Release(t.Context(), late.claim, 0, ledger.ReleaseUnsent)
 	r.ok(err)
 	r.moveAll("c", "0.0", 1)
 	listed := r.report("c", 1, false)
