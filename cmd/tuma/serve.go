@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -80,6 +81,10 @@ read these files at once.`,
 	return c
 }
 
+// serveConnections returns the maximum number of Redis connections of "tuma serve". It is large on a machine with few
+// cores too: if redis.durability is set, a request from outside may hold a connection for two seconds.
+func serveConnections() int { return max(64, 10*runtime.GOMAXPROCS(0)) }
+
 func (s *serveCommand) run(ctx context.Context) error {
 	log, err := newLogger(s.err, s.logLevel, s.logFormat)
 	if err != nil {
@@ -89,7 +94,7 @@ func (s *serveCommand) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b, err := newBackend(cfg, 0)
+	b, err := newBackend(cfg, serveConnections())
 	if err != nil {
 		return err
 	}

@@ -68,7 +68,7 @@ func NewBatcher[K comparable](r *Runner, s *Script, keys func(K) []string, args 
 func (b *Batcher[K]) Run(ctx context.Context, shared K, own []any) (string, error) {
 	a := &request[K]{shared: shared, own: own, done: make(chan struct{})}
 	if b.runner.durability != (Durability{}) {
-		b.runShared(ctx, []*request[K]{a}) // with durability, each request runs alone, because a barrier takes long and a request must wait only for its own barrier
+		b.runShared(ctx, []*request[K]{a}) // with durability, each request runs alone: the committer groups the runs that must wait
 		return a.answer, a.err
 	}
 	b.mu.Lock()

@@ -85,43 +85,14 @@ func (r *Runner) barrier() []any {
 	return nil
 }
 
-// runDurable runs a script and the barrier in one pipeline, on one connection to the master of the
-// script's keys. If the error is ErrNotDurable, it also returns the script's answer.
+// runDurable runs a script on the master of its keys, and waits until the changes are durable. If the
+// error is ErrNotDurable, it also returns the script's answer.
 func (r *Runner) runDurable(ctx context.Context, s *redis.Script, keys []string, args ...any) (any, error) {
 	node, err := r.master(ctx, keys[0])
 	if err != nil {
 		return nil, err
 	}
-	for {
-		barrier := r.barrier()
-		if barrier == nil {
-			return s.Run(ctx, node, keys, args...).Result()
-		}
-		pipe := node.Pipeline()
-		answer := s.EvalSha(ctx, pipe, keys, args...)
-		held := pipe.Do(ctx, barrier...)
-		_, err := pipe.Exec(ctx)
-		switch {
-		case redis.HasErrorPrefix(answer.Err(), "NOSCRIPT"):
-			if err := s.Load(ctx, node).Err(); err != nil {
-				return nil, err
-			}
-			continue
-		case answer.Err() != nil:
-			return nil, answer.Err()
-		case held.Err() != nil && strings.Contains(held.Err().Error(), "unknown command"):
-			// Redis before 7.2 has no WAITAOF. For such a Redis, redisguard.CheckDurability requires the
-			// setting "appendfsync always". With this setting, a change is on disk before Redis answers.
-			r.noWaitAOF.Store(true)
-			continue
-		case err != nil:
-			return answer.Val(), fmt.Errorf("%w: %w", ErrNotDurable, err)
-		}
-		if n, want := acknowledged(held.Val()), max(r.durability.Replicas, 1); n < want {
-			return answer.Val(), fmt.Errorf("%w: the change is confirmed by %d of %d servers after %s (redis.durability: %s)", ErrNotDurable, n, want, r.durability.timeout(), r.durability)
-		}
-		return answer.Val(), nil
-	}
+	return r.commit(ctx, node, s, keys, args)
 }
 
 // The function "acknowledged" returns the number of servers in the answer of WAIT or WAITAOF. WAIT
