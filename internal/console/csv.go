@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// CSVSheet writes CSV for spreadsheets. The tuma command writes all CSV with it, so that no cell
-// becomes a formula. It is not safe for concurrent use.
+// CSVSheet writes CSV for spreadsheets. The tuma command and the HTTP API write all CSV with it, so
+// that no cell becomes a formula. It is not safe for concurrent use.
 type CSVSheet struct {
 	out   *csv.Writer
 	cells []string

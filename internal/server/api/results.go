@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -14,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/internal/keys"
 	"github.com/tuma-sms/tuma/internal/report"
 	"github.com/tuma-sms/tuma/producer"
@@ -123,9 +123,9 @@ const rowsPerDeadline = 1000
 // stream writes the results.
 func (a *API) stream(ctx context.Context, w http.ResponseWriter, in *resultsInput, statuses []string, asCSV bool) error {
 	deadlines := http.NewResponseController(w)
-	lines, table := json.NewEncoder(w), csv.NewWriter(w)
+	lines, table := json.NewEncoder(w), console.NewCSVSheet(w)
 	if asCSV && in.After == 0 {
-		if err := table.Write(resultColumns); err != nil {
+		if err := table.Row(resultColumns...); err != nil {
 			return err
 		}
 	}
@@ -138,7 +138,7 @@ func (a *API) stream(ctx context.Context, w http.ResponseWriter, in *resultsInpu
 			_ = deadlines.SetWriteDeadline(time.Now().Add(answerTimeout)) // the response recorder of a test has no deadlines
 		}
 		if asCSV {
-			err = table.Write(resultRow(r))
+			err = table.Row(resultRow(r)...)
 		} else {
 			err = lines.Encode(r)
 		}
@@ -146,8 +146,7 @@ func (a *API) stream(ctx context.Context, w http.ResponseWriter, in *resultsInpu
 			return err
 		}
 	}
-	table.Flush()
-	return table.Error()
+	return table.Flush()
 }
 
 func resultRow(r producer.Result) []string {

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/csv"
 	"net/http"
 	"strconv"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/tuma-sms/tuma/internal/console"
 	"github.com/tuma-sms/tuma/internal/keys"
 	"github.com/tuma-sms/tuma/producer"
 )
@@ -86,31 +86,21 @@ func (a *API) usage(ctx context.Context, in *usageInput) (*huma.StreamResponse, 
 		}
 		hc.SetHeader("Content-Type", "text/csv; charset=utf-8")
 		hc.SetStatus(http.StatusOK)
-		if err := writeUsage(csv.NewWriter(w), rows); err != nil {
+		if err := writeUsage(console.NewCSVSheet(w), rows); err != nil {
 			a.Logger.Debug().Err(err).Msg("the usage was not sent completely")
 		}
 	}}, nil
 }
 
 // writeUsage writes a row for each part of the usage, after a header.
-func writeUsage(w *csv.Writer, rows []producer.Usage) error {
-	if err := w.Write([]string{"month", "account", "sender", "key", "key_id", "messages", "segments", "cost", "currency", "estimate"}); err != nil {
+func writeUsage(w *console.CSVSheet, rows []producer.Usage) error {
+	if err := w.Row("month", "account", "sender", "key", "key_id", "messages", "segments", "cost", "currency", "estimate"); err != nil {
 		return err
 	}
 	for _, u := range rows {
-		if err := w.Write([]string{u.Month, u.Account, noFormula(u.Sender), noFormula(u.Key), u.KeyID, strconv.Itoa(u.Messages), strconv.Itoa(u.Segments), u.Cost, u.Currency, u.Estimate}); err != nil {
+		if err := w.Row(u.Month, u.Account, u.Sender, u.Key, u.KeyID, strconv.Itoa(u.Messages), strconv.Itoa(u.Segments), u.Cost, u.Currency, u.Estimate); err != nil {
 			return err
 		}
 	}
-	w.Flush()
-	return w.Error()
-}
-
-// noFormula returns a text that a spreadsheet does not run as a formula. If the text looks like a formula,
-// noFormula puts an apostrophe in front, as the command line does.
-func noFormula(text string) string {
-	if text != "" && strings.Contains("=+-@\t\r", text[:1]) {
-		return "'" + text
-	}
-	return text
+	return w.Flush()
 }
