@@ -331,3 +331,23 @@ func TestSweep_RemovesOldSegmentsOfTheIndex(t *testing.T) {
 		t.Errorf("%d of the keys are left (%v), want only the one of the second segment", n, err)
 	}
 }
+
+// The next lookup of a doubtful call is due in ten minutes. A cancelled campaign makes no lookup, so
+// it must not wait for that time.
+func TestCancel_DoubtfulCallEndsBeforeItsLookup(t *testing.T) {
+	t.Parallel()
+	r := newTestTuma(t, simulator.Options{})
+	gw := listingStub{newStubGateway(providers.Info{})}
+	gw.send = func(context.Context, providers.Batch) ([]providers.Result, error) { return nil, noAnswerError() }
+	a := stubAccount(gw.stubGateway)
+	a.Provider, a.ReconcileFor = gw, 2*time.Hour
+	r.start(a)
+	r.enqueue("c", kenyanNumbers(1))
+	r.eventually(10*time.Second, "a doubtful call", func() bool { return gw.calls.Load() == 1 && r.status("c").InFlight.Calls == 0 })
+	if _, err := r.producer.Cancel(t.Context(), "c"); err != nil {
+		t.Fatal(err)
+	}
+	if s := r.wait("c", 20*time.Second); s.Unknown != 1 || s.State != producer.Cancelled || gw.calls.Load() != 1 {
+		t.Errorf("got the status %+v after %d calls, want 1 unknown after one call, and state cancelled", s, gw.calls.Load())
+	}
+}

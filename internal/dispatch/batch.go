@@ -47,7 +47,9 @@ type batch struct {
 	// batch since it began the batch.
 	startedAt time.Time
 	tried     bool
-	trace     tracing.Batch
+	// stopped is true if the campaign was stopped before the batch was loaded.
+	stopped bool
+	trace   tracing.Batch
 }
 
 // chainFor is how long a slot may continue with further batches of one campaign. After that time

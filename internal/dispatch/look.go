@@ -38,7 +38,7 @@ func (s *Sender) look(ctx context.Context, b *batch) (*ledger.Work, error) {
 	if b.camp.Spec.Personalized() && work.Batch.Bodies == nil {
 		return nil, &ledger.Unreadable{Campaign: b.id, Record: "b" + b.name, Err: errNoBodies} // the batch must not be sent without its bodies, because recipients would get the template itself
 	}
-	if work.Stopped {
+	if b.stopped = work.Stopped; b.stopped {
 		// Delete the generations that were never submitted. The ledger would refuse their claims, but
 		// only after each generation has waited for a turn at the limiter.
 		work.Open = slices.DeleteFunc(work.Open, func(g *ledger.Generation) bool { return g.Ready })

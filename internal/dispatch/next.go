@@ -73,13 +73,14 @@ func (s *Sender) next(ctx context.Context, b *batch, p *pass) (chosen, error) {
 		if s.Stop.Draining() {
 			return chosen{otherwise: reload}, nil
 		}
-		if !g.Due.IsZero() && p.now.IsZero() {
+		wait := !g.Due.IsZero() && !b.stopped // a stopped campaign ends its doubtful calls, and so need not wait
+		if wait && p.now.IsZero() {
 			var err error
 			if p.now, err = s.Clock.Now(ctx); err != nil {
 				return chosen{otherwise: leave}, err
 			}
 		}
-		if p.now.Before(g.Due) { // a generation that is not due must not reserve rate or serve as a probe
+		if wait && p.now.Before(g.Due) { // a generation that is not due must not reserve rate or serve as a probe
 			p.postpone(g.Due)
 			continue
 		}
@@ -146,7 +147,7 @@ func (s *Sender) settleAndClaimNext(b *batch, p *pass, sub submission, v verdict
 	if !confirmed {
 		return followUp{}
 	}
-	ctx := context.Background() // without a deadline, because each command has its own timeout
+	ctx := context.Background() // without a deadline, because each command has its own timeout, and its turn comes soon
 	if b.noteSent(ctx, sub.claim, v.Records) != nil {
 		return followUp{} // the caller settles again
 	}

@@ -7,15 +7,20 @@ import (
 	"time"
 
 	"github.com/tuma-sms/tuma/internal/ledger"
+	"github.com/tuma-sms/tuma/internal/verdict"
 	"github.com/tuma-sms/tuma/internal/wake"
 )
 
-// claimExpectingRefusal requests a claim that the ledger will certainly refuse, and handles the
-// refusal. The refusal states why the generation may not be submitted, and until when.
-// claimExpectingRefusal may also end a doubtful call.
+// claimExpectingRefusal requests a claim that the ledger will refuse, and handles the refusal. The
+// refusal states why the generation may not be submitted, and until when. claimExpectingRefusal may
+// also end a doubtful call. It releases a claim that was, or may have been, granted, because it makes no
+// call.
 func (s *Sender) claimExpectingRefusal(ctx context.Context, b *batch, g *ledger.Generation, open []ledger.Span, exclusions string) (outcome, error) {
 	req, err := s.requestClaim(ctx, b, g, open, exclusions)
 	defer req.leave()
+	if req.claim != nil && (err != nil || req.claim.Result == ledger.ClaimGranted) {
+		return reload, errors.Join(err, s.endings.release(b, req.claim, verdict.BackOff(1)))
+	}
 	if err != nil {
 		return leave, err
 	}

@@ -21,7 +21,7 @@ type watches struct {
 
 // The method "set" sets the watch of the batch to a time of Redis' clock.
 func (w watches) set(ctx context.Context, b *batch, at time.Time) error {
-	return w.ledger.Watch(ctx, b.id, b.name, at)
+	return w.ledger.Watch(ctx, b.id, b.name, at, b.stopped)
 }
 
 // The method "extend" sets the watch of the batch to the time now plus d, by Redis' clock.

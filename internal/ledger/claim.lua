@@ -110,13 +110,11 @@ if opens then
   if words(get(z) or '')[2] ~= opens then set(z, int(now) .. ' ' .. opens) end
   return {'closed', opens}
 end
-local claimed = now
+local new = rec[STATE] == 'r' and (rec[UUID] == '-' or rec[LOGIN] ~= login)
 if rec[STATE] == 'r' then
-  if rec[UUID] == '-' or rec[LOGIN] ~= login then
+  if new then
     rec[UUID], rec[LOGIN], rec[FIRST] = idempotency_key, login, int(now)
     add('calls', 1)
-  else
-    claimed = math.max(now, tonumber(rec[FIRST]) + 1) -- FIRST and CLAIMED are equal only in the first claim under a uuid
   end
   add('fly', tonumber(rec[SIZE]))
   if g ~= '0' then
@@ -126,7 +124,8 @@ if rec[STATE] == 'r' then
 end
 if not again then
   rec[CLAIMS] = int(tonumber(rec[CLAIMS]) + 1)
-  rec[CLAIMED] = int(claimed)
+  -- FIRST and CLAIMED are equal only in the first claim under a uuid.
+  rec[CLAIMED] = int(new and now or math.max(now, tonumber(rec[FIRST]) + 1))
   add('flyc', 1)
 end
 rec[STATE], rec[TOKEN] = 's', token

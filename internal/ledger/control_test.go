@@ -219,18 +219,19 @@ func TestCancel_WatchSetAfterwardsIsSoon(t *testing.T) {
 	r.sending("c", []int{1})
 	r.claim("c", "0.0", 0, 0, keyed, lapsed)
 	tomorrow := time.Now().Add(24 * time.Hour)
-	watched := func(when string, soon bool) {
-		r.ok(r.Watch(t.Context(), "c", "0.0", tomorrow))
+	watched := func(when string, known, soon bool) {
+		r.ok(r.Watch(t.Context(), "c", "0.0", tomorrow, known))
 		due, err := r.DueBatches(t.Context(), "c", time.Now().Add(10*time.Second))
 		if err != nil || (len(due) == 1) != soon {
 			t.Errorf("%s: within 10 seconds %v is due, %v; want the batch: %t", when, due, err, soon)
 		}
 	}
-	watched("sending", false)
+	watched("sending", false, false)
 	_, err := r.Cancel(t.Context(), "c", "me")
 	r.ok(err)
-	watched("cancelled", true)
-	r.ok(r.Watch(t.Context(), "c", "0.0", time.Now().Add(-time.Second)))
+	watched("cancelled", false, true)
+	watched("cancelled, and the caller knows", true, false)
+	r.ok(r.Watch(t.Context(), "c", "0.0", time.Now().Add(-time.Second), false))
 	if due, err := r.DueBatches(t.Context(), "c", time.Now()); err != nil || len(due) != 1 {
 		t.Errorf("%v is due now, %v; want the batch, because its watch is in the past", due, err)
 	}

@@ -228,12 +228,12 @@ func TestRaiseWake_OnceForEachLostWake(t *testing.T) {
 	if due, err := r.DueBatches(t.Context(), "c", now.Add(50*time.Second)); err != nil || len(due) > 0 {
 		t.Errorf("due before the watch is over: %v, %v; want none", due, err)
 	}
-	r.ok(r.Watch(t.Context(), "c", "0.0", now))
+	r.ok(r.Watch(t.Context(), "c", "0.0", now, false))
 	if due, err := r.DueBatches(t.Context(), "c", now); err != nil || !slices.Equal(due, []Wake{{"0.0", 2}}) {
 		t.Errorf("due are %v, %v; want batch 0.0 with wake 2", due, err)
 	}
 	r.settle(r.claim("c", "0.0", 0, 0, keyed, long), campaign.SettleAnswer, accepted("m"))
-	r.ok(r.Watch(t.Context(), "c", "0.0", now))
+	r.ok(r.Watch(t.Context(), "c", "0.0", now, false))
 	if _, ok, err := r.RaiseWake(t.Context(), "c", Wake{"0.0", 2}, 0); err != nil || ok {
 		t.Errorf("waking a closed batch returned %t, %v; want false", ok, err)
 	}
@@ -315,7 +315,7 @@ func TestWatch_PlanIsWatchedUntilItEnds(t *testing.T) {
 	looks("committed", 5*time.Second)
 	p := r.startPlan("c", 1)
 	looks("begun", planWatch)
-	r.ok(r.Watch(t.Context(), "c", PlanWork, time.Now()))
+	r.ok(r.Watch(t.Context(), "c", PlanWork, time.Now(), false))
 	_, _, err := p.CommitPage(t.Context(), script.NewToken(), campaign.PlannedPage{First: 1, Carry: plainCarry(plannedRows(1, 1))})
 	r.ok(err)
 	looks("one page planned", planWatch)

@@ -12,8 +12,8 @@ import (
 type ReleaseOf string
 
 const (
-	// ReleaseUnused is a claim under which no call was made. If the claim had a new key, the next
-	// claim gets another key, and the status does not count the call as submitted.
+	// ReleaseUnused is a claim under which no call was made. If the claim had a new key, Release clears
+	// the key, and the status does not count the call as submitted.
 	ReleaseUnused ReleaseOf = "unused"
 	// ReleaseUnsent is a call that did not reach the gateway. The next claim keeps the key.
 	ReleaseUnsent ReleaseOf = "unsent"

@@ -7,9 +7,9 @@
 --   generation
 --   call_size  recipients of the call
 --   back_off   in ms
---   of         'unused': no call was made under this claim. If the uuid was new, the call is not counted, and the next
---              claim gets another uuid | 'unsent': the call did not reach the gateway | 'answered': the gateway answered
---              under this uuid, so the next claim needs another uuid
+--   of         'unused': no call was made under this claim. If the uuid was new, it is cleared, and the call is not counted
+--              | 'unsent': the call did not reach the gateway | 'answered': the gateway answered under this uuid, so the
+--              next claim needs another uuid
 --   open_batch_limit
 -- Returns {'released', done 0|1, 'batch:wake'…} | {'settled'|'stale'|'missing'|'newer'}. A repeated run with the same
 -- token returns the same answer. Only the run that answers 'released' changes anything.

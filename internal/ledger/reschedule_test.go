@@ -50,7 +50,7 @@ func TestReschedule_MovesTheStartUntilTheCampaignHasBegun(t *testing.T) {
 	}
 	// The task of the old start must not begin the campaign, and the sweeper must not try again before
 	// the new start.
-	r.ok(r.Watch(t.Context(), "later", PlanWork, now))
+	r.ok(r.Watch(t.Context(), "later", PlanWork, now, false))
 	if p, err := plan("later"); p != nil || err != nil || r.summary("later").State != campaign.Scheduled || !due("later").Equal(later) {
 		t.Errorf("StartPlan before the start = %v, %v with state %s, due at %v; want no plan, scheduled, due at the start", p, err, r.summary("later").State, due("later"))
 	}

@@ -10,7 +10,8 @@
 --   call_size   recipients of the call
 --   open_batch_limit
 --   first_size  0: the call was submitted, and is divided into up to PARTS equal parts. Another number: the call was
---               not submitted and is not counted; this is the number of recipients in the first of two parts
+--               not submitted under this claim. It is not counted if its uuid is new. The number is that of the
+--               recipients in the first of two parts
 -- Returns {'split', done 0|1, 'batch:wake'…} | {'doubtful'|'settled'|'stale'|'missing'|'newer'}. Only the run that
 -- answers 'split' changes anything. A doubtful generation is never split.
 
@@ -40,7 +41,7 @@ if rec[TOKEN] ~= token or rec[STATE] ~= 's' then return {'stale'} end
 if rec[DOUBT] == '1' then return {'doubtful'} end
 
 local st, de = read_results(b, k, n)
-if first_size ~= '0' then add('calls', -1) end
+if first_size ~= '0' and rec[FIRST] == rec[CLAIMED] then add('calls', -1) end
 local left, was = waiting(b, k, g, n, st, de)
 leave(#left, was)
 if not get('stop') and #left > 0 then

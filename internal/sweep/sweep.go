@@ -266,7 +266,7 @@ func (s *Sweeper) sweepWork(ctx context.Context, sum ledger.Summary, c *wake.Cam
 			return err
 		}
 		if held {
-			return s.Ledger.Watch(ctx, id, x.Batch, now.Add(wake.HeldWatch))
+			return s.Ledger.Watch(ctx, id, x.Batch, now.Add(wake.HeldWatch), sum.StoppedBy != "")
 		}
 	}
 	place, err := s.Queue.Find(ctx, name, p)
@@ -274,7 +274,7 @@ func (s *Sweeper) sweepWork(ctx context.Context, sum ledger.Summary, c *wake.Cam
 		return err
 	}
 	if place == queue.Waiting {
-		return s.Ledger.Watch(ctx, id, x.Batch, now.Add(wake.Watch))
+		return s.Ledger.Watch(ctx, id, x.Batch, now.Add(wake.Watch), sum.StoppedBy != "")
 	}
 	next, ok, err := s.Ledger.RaiseWake(ctx, id, x, wake.Watch)
 	if err != nil || !ok {

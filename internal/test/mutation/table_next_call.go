@@ -29,7 +29,7 @@ var nextCallMutants = []mutant{
 	{"settle_and_claim.lua adds the counts of all streams to stream 0", one(nextCallLua, "account(match(b, '^%d+'))", "account('0')"), nextTests},
 	{"the batcher counts a finished pipeline as running", one("internal/script/batcher.go", "\t\treturn\n\t}\n\tb.busy--\n}", "\t\treturn\n\t}\n}"),
 		tests("internal/script", "TestBatcherPanicKeepsNobodyWaiting")},
-	{"the batcher gives the callers of one script run each other's results", one("internal/script/batcher.go", "a.answer = out[i]", "a.answer = out[len(out)-1-i]"),
+	{"the batcher gives the callers of one script run each other's results", one("internal/script/batcher.go", "a.answer = out[i]\n\t\t}", "a.answer = out[len(out)-1-i]\n\t\t}"),
 		tests("internal/ledger", "TestSettleAndClaim_ConcurrentRequestsGetTheirOwnAnswer")},
 	{"a worker settles and claims in one script while the account is held", one("internal/dispatch/report.go", "h.calls, h.reportedAt, h.open, h.free = 0, now, err == nil && !hold.Held(), false", "h.calls, h.reportedAt, h.open, h.free = 0, now, err == nil, hold.Held() && false"),
 		tests("worker", "TestSettleAndClaim_NotDuringAHold")},
