@@ -87,6 +87,10 @@ func TestDurability_WritesWithoutAReplicaAreReported(t *testing.T) {
 	r.ok(accounts.New(r.Runner()).Publish(t.Context(), "w", campaign.Card{Name: "a"}))
 	c := r.claim("c", "0.0", 0, 0, noKey, long)
 	replica.Stop()
+	// The settle comes first: a settle of an old claim also writes the index of campaigns.
+	if _, err := r.Settle(t.Context(), c, []campaign.Record{accepted("m"), accepted("n")}, campaign.SettleAnswer, 1, 0); !errors.Is(err, script.ErrNotDurable) {
+		t.Errorf("settle: got %v, want script.ErrNotDurable", err)
+	}
 	for name, order := range map[string]func() error{
 		"pause":  func() error { _, err := r.Pause(t.Context(), "c", "me"); return err },
 		"cancel": func() error { _, err := r.Cancel(t.Context(), "c", "me"); return err },
@@ -97,10 +101,6 @@ func TestDurability_WritesWithoutAReplicaAreReported(t *testing.T) {
 		},
 		"exclude": func() error {
 			_, err := r.Exclude(t.Context(), "c", campaign.AllSenders, []sms.MSISDN{msisdnOfRow(9)})
-			return err
-		},
-		"settle": func() error {
-			_, err := r.Settle(t.Context(), c, []campaign.Record{accepted("m"), accepted("n")}, campaign.SettleAnswer, 1, 0)
 			return err
 		},
 	} {
