@@ -169,3 +169,39 @@ func TestReload_FilesSwappedDuringTheReading(t *testing.T) {
 		t.Errorf("%d configurations were applied while the files change at each reading, and the detail is %q; want none further", len(r.applied), r.detail())
 	}
 }
+
+// A setting that takes effect only after a restart is named in the log.
+func TestReload_NamesWhatNeedsARestart(t *testing.T) {
+	t.Parallel()
+	r := newReloadRig(t, reloadYAML, "first")
+	before := r.inUse
+	for yaml, want := range map[string]string{
+		"messages: {retention: 2h}\n":                   "messages",
+		"messages: {purge_body: false}\n":               "messages",
+		"redis: {url: \"redis://127.0.0.1:1/0\"}\n":     "redis",
+		"tracing: {endpoint: \"http://127.0.0.1:1\"}\n": "tracing",
+	} {
+		r.swap(reloadYAML, "first")
+		r.checks()
+		r.log.Reset()
+		if r.swap(reloadYAML+yaml, "first"); r.checks() == 0 || !strings.Contains(r.log.String(), `"settings":["`+want+`"]`) {
+			t.Errorf("%s: the log does not name %s: %s", yaml, want, r.log.String())
+		}
+	}
+	for yaml, want := range map[string]string{
+		reloadYAML + "inbound: {keep: 24h}\n":                            "inbound: keep and max",
+		reloadYAML + "inbound: {max: 10}\n":                              "inbound: keep and max",
+		reloadYAML + "inbound: {poll: \"off\"}\n":                        "inbound: poll",
+		strings.Replace(reloadYAML, "10/s", "10/s, report_rate: 3/s", 1): "account kobo: report_rate",
+		strings.Replace(reloadYAML, "10/s", "20/s", 1):                   "",
+		reloadYAML + "inbound: {stop_words: [\"STOP\", \"BASTA\"]}\n":    "",
+	} {
+		r.swap(yaml, "first")
+		r.checks()
+		next := r.inUse
+		got := strings.Join(append(inboundRestarts(before.Inbound, next.Inbound), pollRestarts(before, next)...), ", ")
+		if got != want || next == before {
+			t.Errorf("%s: needs a restart for %q, want %q", yaml, got, want)
+		}
+	}
+}

@@ -189,6 +189,8 @@ func reloadServer(srv *server.Server, hooks *webhook.Service, old server.Config,
 	if !slices.Equal(names(old.Accounts), names(next.Accounts)) || !slices.Equal(names(old.Polled), names(next.Polled)) {
 		restart = append(restart, "accounts")
 	}
+	restart = append(restart, inboundRestarts(b.cfg.Inbound, cfg.Inbound)...)
+	restart = append(restart, pollRestarts(b.cfg, cfg)...)
 	changed := old
 	changed.Accounts, changed.TrustedProxies, changed.Words, changed.Country = next.Accounts, next.TrustedProxies, next.Words, next.Country
 	if err := srv.Reload(changed); err != nil {
@@ -196,6 +198,17 @@ func reloadServer(srv *server.Server, hooks *webhook.Service, old server.Config,
 	}
 	hooks.SetConfigured(cfg.Webhooks)
 	return restart, nil
+}
+
+// inboundRestarts returns the changed settings of incoming messages that take effect only after a restart.
+func inboundRestarts(old, next config.Inbound) (restart []string) {
+	if old.Keep != next.Keep || old.Max != next.Max {
+		restart = append(restart, "inbound: keep and max")
+	}
+	if old.PollEvery != next.PollEvery {
+		restart = append(restart, "inbound: poll")
+	}
+	return restart
 }
 
 // listeners opens the addresses of --listen and --metrics-listen. The result "health" is nil if --metrics-listen is not

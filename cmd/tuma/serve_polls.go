@@ -13,6 +13,7 @@ import (
 	"github.com/tuma-sms/tuma/internal/tracking"
 	"github.com/tuma-sms/tuma/internal/wake"
 	"github.com/tuma-sms/tuma/providers"
+	"github.com/tuma-sms/tuma/ratelimit"
 )
 
 // newPolls returns the Poller of the accounts whose delivery reports `tuma serve` requests from the gateway.
@@ -51,4 +52,18 @@ func reloadPolls(p *polling.Poller, cfg *config.Config) {
 			p.SetProvider(acc.Info.Fingerprint, provider)
 		}
 	}
+}
+
+// pollRestarts returns the changed settings of requests for delivery reports that take effect only after a restart.
+func pollRestarts(old, next *config.Config) (restart []string) {
+	rates := map[string]ratelimit.Rate{}
+	for _, acc := range old.Accounts {
+		rates[acc.Name] = acc.ReportRate
+	}
+	for _, acc := range next.Accounts {
+		if rate, ok := rates[acc.Name]; ok && rate != acc.ReportRate {
+			restart = append(restart, "account "+acc.Name+": report_rate")
+		}
+	}
+	return restart
 }

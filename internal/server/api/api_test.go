@@ -240,6 +240,21 @@ func TestCampaigns_EveryForm(t *testing.T) {
 	}
 }
 
+// Text that a caller has sent must not become a formula in CSV. In JSON it is unchanged.
+func TestResults_CSVHasNoFormulas(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	key := r.key(nil, keys.ScopeSend, keys.ScopeRead)
+	const bad = "=HYPERLINK(0)"
+	r.want("campaign", r.do(key, "POST", "/v1/campaigns", `{"id":"c","via":"kobo-main","country":"KE","body":"x","recipients":[{"number":"0712345678","ref":"`+bad+`"},{"number":"`+bad+`"}]}`), http.StatusAccepted)
+	r.want("JSON", r.do(key, "GET", "/v1/campaigns/c/results", ""), http.StatusOK, `"ref":"`+bad+`"`)
+	table := r.do(key, "GET", "/v1/campaigns/c/results", "", "Accept", "text/csv")
+	r.want("CSV", table, http.StatusOK, ",'"+bad)
+	if strings.Contains(table.body, ","+bad) {
+		t.Errorf("the CSV has a formula: %q", table.body)
+	}
+}
+
 func TestCampaigns_PagesAndVerbs(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -3,8 +3,10 @@ package api
 import (
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -112,8 +114,8 @@ func TestAuthorization_AccountsSendersAndLimits(t *testing.T) {
 	r.want("two more", r.do(bound, "POST", "/v1/campaigns", two), http.StatusAccepted)
 	spent := send("m3", "kobo-main", "ACME")
 	r.want("spent", spent, http.StatusTooManyRequests)
-	if spent.header.Get("Retry-After") == "" {
-		t.Error("a 429 without Retry-After")
+	if wait, err := strconv.Atoi(spent.header.Get("Retry-After")); err != nil || wait < 1 || wait > 24*60*60 {
+		t.Errorf("a 429 with Retry-After %d, %v; want the seconds until the next day", wait, err)
 	}
 	r.want("spent: a repeated request gets its receipt", send("m1", "kobo-main", "ACME"), http.StatusOK, `"id":"m1"`)
 	r.want("spent: a repeated campaign too", r.do(bound, "POST", "/v1/campaigns", two), http.StatusOK, `"again":true`)
@@ -147,5 +149,23 @@ func TestDocs_ArePublicAndComplete(t *testing.T) {
 	}
 	if !strings.Contains(page.header.Get("Content-Security-Policy"), "default-src 'none'") {
 		t.Error("the page has no strict policy")
+	}
+}
+
+func TestUntilTomorrow_DaysBeginInUTC(t *testing.T) {
+	t.Parallel()
+	nairobi := time.FixedZone("EAT", 3*60*60)
+	for _, x := range []struct {
+		now  time.Time
+		want time.Duration
+	}{
+		{time.Date(2026, 11, 29, 0, 0, 0, 0, time.UTC), 24 * time.Hour},
+		{time.Date(2026, 11, 29, 23, 59, 58, 500_000_000, time.UTC), 2 * time.Second},
+		{time.Date(2026, 11, 30, 2, 0, 0, 0, nairobi), time.Hour},
+		{time.Date(2026, 12, 31, 12, 0, 0, 0, time.UTC), 12 * time.Hour},
+	} {
+		if got := untilTomorrow(x.now); got != x.want {
+			t.Errorf("%s: got %s, want %s", x.now, got, x.want)
+		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -74,7 +76,7 @@ func (a *API) problem(err error) error {
 		}
 		fields := fieldsOf(err)
 		if len(fields) == 0 {
-			return retryLater(huma.NewError(s.status, err.Error()), s.status)
+			return retryLater(huma.NewError(s.status, err.Error()), s.status, err)
 		}
 		details := make([]error, len(fields))
 		for i, f := range fields {
@@ -83,22 +85,33 @@ func (a *API) problem(err error) error {
 		return huma.NewError(s.status, "the request has mistakes", details...)
 	}
 	if outage.Away(err) {
-		return retryLater(huma.NewError(http.StatusServiceUnavailable, "Redis does not answer at the moment"), http.StatusServiceUnavailable)
+		return retryLater(huma.NewError(http.StatusServiceUnavailable, "Redis does not answer at the moment"), http.StatusServiceUnavailable, err)
 	}
 	if errors.Is(err, context.Canceled) {
 		// The client has closed its connection, and gets no answer.
-		return retryLater(huma.NewError(http.StatusServiceUnavailable, "the request was cancelled"), http.StatusServiceUnavailable)
+		return retryLater(huma.NewError(http.StatusServiceUnavailable, "the request was cancelled"), http.StatusServiceUnavailable, err)
 	}
 	a.failures.Error().Err(err).Msg("request failed")
 	return huma.NewError(http.StatusInternalServerError, "the request failed; the log of tuma serve has the reason")
 }
 
-// retryLater adds the header Retry-After to a temporary problem.
-func retryLater(p huma.StatusError, status int) error {
+// retryLater adds the header Retry-After to a temporary problem. After keys.ErrSpent, the request can succeed only on the
+// next day.
+func retryLater(p huma.StatusError, status int, err error) error {
 	if status != http.StatusServiceUnavailable && status != http.StatusTooManyRequests {
 		return p
 	}
-	return huma.ErrorWithHeaders(p, http.Header{"Retry-After": {"2"}})
+	wait := 2 * time.Second
+	if errors.Is(err, keys.ErrSpent) {
+		wait = untilTomorrow(time.Now())
+	}
+	return huma.ErrorWithHeaders(p, http.Header{"Retry-After": {strconv.Itoa(int(wait / time.Second))}})
+}
+
+// untilTomorrow returns the time until the next day in UTC begins, rounded up to seconds. Daily limits begin anew then.
+func untilTomorrow(now time.Time) time.Duration {
+	tomorrow := now.UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)
+	return (tomorrow.Sub(now) + time.Second - 1).Truncate(time.Second)
 }
 
 // writeFailure writes the problem for an error that a middleware has returned.
