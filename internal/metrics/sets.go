@@ -59,7 +59,7 @@ var (
 	shortBuckets = []float64{0.001, 0.005, 0.025, 0.1, 0.5, 2.5}
 )
 
-// bucketsFor returns the buckets of histograms for the given number of accounts. With more than 28 accounts
+// bucketsFor returns the buckets of histograms for the given number of accounts. With more than 29 accounts
 // it returns fewer buckets, so that the number of series stays below maxSeries. It first leaves out buckets of
 // shortBuckets. If that is not enough, it also leaves out buckets of callBuckets.
 func bucketsFor(accounts int) (calls, short []float64) {

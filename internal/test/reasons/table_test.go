@@ -77,7 +77,7 @@ var words = map[kind][]word{
 	},
 	hold: {
 		{"credit", "The gateway answers that the account has no credit.", "Top up. Tuma looks at the balance every 30 s and continues by itself; `tuma release ACCOUNT` continues at once."},
-		{"credentials", "The gateway refused the login.", "Correct the login and restart the workers. Tuma also tries by itself from time to time."},
+		{"credentials", "The gateway refused the login.", "Correct the login: workers take a new password without a restart, another user needs one. Tuma also tries by itself from time to time."},
 		{"configuration", "The address or another setting is wrong.", "Correct `base_url` and restart the workers."},
 		{"connection", "Three calls in a row, or five of the last ten, did not reach the gateway.", "Check network and address. Tuma tries again by itself."},
 		{"no_answer", "Three calls in a row, or five of the last ten, got no answer.", "Tuma tries again by itself, with one call first."},
@@ -85,6 +85,7 @@ var words = map[kind][]word{
 		{"not_understood", "As for `no_answer`, but the answers are not what the gateway documents.", "Check `base_url`; a proxy or a parked domain answers like this."},
 		{"billing", "As for `no_answer`, but the gateway could not charge the account.", "Tuma tries again by itself."},
 		{"refused", "As for `no_answer`, but the gateway refused the requests, and the account has accepted nothing lately.", "See the code in the gateway's table below."},
+		{"nothing_accepted", "The account accepts nothing, and the gateway has refused 50 recipients in a row. Bulk campaigns wait.", "Check the account at the gateway, and the list; then `tuma release ACCOUNT`. Tuma also tries by itself."},
 		{"throttled", "The gateway asks for a pause and the account is not used meanwhile.", "Lower the rate: `tuma rate ACCOUNT`."},
 		{"manual", "`tuma hold` holds the account. With `--reason` it is that word.", "`tuma release ACCOUNT`."},
 	},
@@ -95,7 +96,7 @@ var words = map[kind][]word{
 		{"queue_paused", "The queue of the campaign's work is paused with asynq's own tools.", "Unpause it with those tools; use `tuma pause` and `tuma hold` instead."},
 		{"window", "It is outside the sending hours of all remaining recipients.", "Nothing: sending begins at `until`."},
 		{"later", "The gateway has deferred all remaining recipients.", "Nothing: sending continues at `until`."},
-		{"set_aside", "A record of the campaign cannot be read and is in quarantine.", "`tuma status ID` names it; see docs/operations.md."},
+		{"set_aside", "A record of the campaign cannot be read and is in quarantine.", "`tuma status ID` names it; see docs/guarantees.md."},
 	},
 	pause: {
 		{"too_many_rejected", "More messages than `--max-rejected` allows are rejected or unknown.", "`tuma report ID` shows the reasons. Then `tuma resume ID` or `tuma cancel ID`."},
