@@ -34,7 +34,14 @@ type commit struct {
 	args   []any
 	answer any
 	err    error
+	ended  bool // the channel "done" is closed
 	done   chan struct{}
+}
+
+// end gives the caller of a run its answer.
+func (x *commit) end(answer any, err error) {
+	x.answer, x.err, x.ended = answer, err, true
+	close(x.done)
 }
 
 // maxCommits is the maximum number of runs in one pipeline. go-redis limits the time to read all
@@ -56,7 +63,12 @@ func (r *Runner) committerOf(node *redis.Client) *committer {
 	if c, ok := committers.Load(key); ok {
 		return c.(*committer)
 	}
-	c, known := committers.LoadOrStore(key, &committer{limit: max(node.Options().PoolSize/2, 1)})
+	o := node.Options()
+	size := o.PoolSize
+	if o.MaxActiveConns > 0 {
+		size = min(size, o.MaxActiveConns)
+	}
+	c, known := committers.LoadOrStore(key, &committer{limit: max(size/2, 1)})
 	if !known {
 		runtime.AddCleanup(node, func(key commitKey) { committers.Delete(key) }, key)
 	}
@@ -115,8 +127,22 @@ func (c *committer) runPipelines() {
 		group := c.queue[:n:n]
 		c.queue = c.queue[n:]
 		c.mu.Unlock()
-		runGroup(group)
+		runGuarded(group)
 	}
+}
+
+// runGuarded runs a group. If a hook of the client panics, the runs of the group get an error. Without that, the panic
+// would end the process.
+func runGuarded(group []*commit) {
+	defer func() {
+		p := recover()
+		for _, x := range group {
+			if p != nil && !x.ended {
+				x.end(nil, fmt.Errorf("%w: panic of type %T", errNoAnswer, p)) // the panic's text could contain a secret
+			}
+		}
+	}()
+	runGroup(group)
 }
 
 // commitTries is how often a script runs if Redis does not have it.
@@ -148,10 +174,11 @@ func runGroup(group []*commit) {
 					continue
 				}
 			}
-			if x.err = err; err == nil {
-				x.answer, x.err = answers[i].Val(), notDurable
+			if err != nil {
+				x.end(nil, err)
+				continue
 			}
-			close(x.done)
+			x.end(answers[i].Val(), notDurable)
 		}
 		group = again
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -151,6 +152,37 @@ func (withoutWAIT) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 			if c.Args()[0] == "WAIT" {
 				c.Args()[0] = "NOWAIT"
 			}
+		}
+		return next(ctx, cmds)
+	}
+}
+
+// The client panics at the run's pipeline. The caller gets an error, and further runs work.
+func TestRunner_PanicIsAnErrorOfTheRun(t *testing.T) {
+	t.Parallel()
+	rdb := smallPool(t)
+	var panics atomic.Int32
+	rdb.AddHook(panicOnce{left: &panics})
+	r := NewRunner(rdb, Durability{Replicas: 1})
+	panics.Store(1)
+	if _, err := r.Run(t.Context(), appendScript, []string{"list"}, "a"); !errors.Is(err, errNoAnswer) {
+		t.Errorf("got the error %v, want errNoAnswer", err)
+	}
+	if got, err := r.Run(t.Context(), appendScript, []string{"list"}, "b"); !errors.Is(err, ErrNotDurable) || len(got) != 1 {
+		t.Errorf("the next run: got %q, %v; want an answer and ErrNotDurable", got, err)
+	}
+}
+
+// panicOnce panics at the next pipelines of scripts, as many as the number "left".
+type panicOnce struct {
+	withoutWAIT
+	left *atomic.Int32
+}
+
+func (h panicOnce) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if cmds[0].Name() == "evalsha" && h.left.Add(-1) >= 0 {
+			panic("in the client")
 		}
 		return next(ctx, cmds)
 	}

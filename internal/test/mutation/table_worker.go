@@ -42,7 +42,7 @@ var workerMutants = []mutant{
 		tests("internal/ledger", "TestDurability_ClaimWithoutAReplicaIsNotGranted")},
 	{"a settle is reported as written without waiting until it is durable", one("internal/ledger/scripts.go", `binding(alwaysAllowed("settle"))`, `alwaysAllowed("settle")`),
 		tests("internal/ledger", "TestDurability_WritesWithoutAReplicaAreReported")},
-	{"barriers take all connections to Redis", one("internal/script/commit.go", "limit: max(node.Options().PoolSize/2, 1)", "limit: node.Options().PoolSize + 1"), tests("internal/script", "TestRunner_BarriersLeaveConnectionsForOthers")},
+	{"barriers take all connections to Redis", one("internal/script/commit.go", "limit: max(size/2, 1)", "limit: size + 1"), tests("internal/script", "TestRunner_BarriersLeaveConnectionsForOthers")},
 	{"one failed script of a pipeline fails the others", one("internal/script/commit.go", "err := answers[i].Err()\n\t\t\tif err != nil && redis.HasErrorPrefix", "err := answers[0].Err()\n\t\t\tif err != nil && redis.HasErrorPrefix"), tests("internal/script", "TestRunner_RunsOfAPipelineFailAlone")},
 	{"a write counts as durable with one replica fewer than configured", one("internal/script/durability.go", "max(r.durability.Replicas, 1); n < want {", "max(r.durability.Replicas, 1); n < want-1 {"),
 		tests("internal/ledger", "TestDurability_ClaimWithoutAReplicaIsNotGranted")},
