@@ -236,3 +236,37 @@ func TestCancel_WatchSetAfterwardsIsSoon(t *testing.T) {
 		t.Errorf("%v is due now, %v; want the batch, because its watch is in the past", due, err)
 	}
 }
+
+// A call ends doubtful after the cancel. Its back-off must not delay the end of the campaign.
+func TestCancel_CallThatEndsDoubtfulIsDueNow(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*testLedger, *Claim) error{
+		"doubt": func(r *testLedger, c *Claim) error { _, err := r.Doubt(r.Context(), c, time.Hour, true); return err },
+		"partial settle": func(r *testLedger, c *Claim) error {
+			_, err := r.Settle(r.Context(), c, []campaign.Record{accepted("m"), unknown("unsaid")}, campaign.SettlePartial, 1, time.Hour)
+			return err
+		},
+		"lookup": func(r *testLedger, c *Claim) error {
+			_, err := r.Settle(r.Context(), c, []campaign.Record{accepted("m"), unknown("unsaid")}, campaign.SettleLookup, 1, time.Hour)
+			return err
+		},
+		"release of a doubtful call": func(r *testLedger, c *Claim) error {
+			_, err := r.Release(r.Context(), c, time.Hour, ReleaseUnsent)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newTestLedger(t)
+			r.sending("c", []int{2})
+			r.claim("c", "0.0", 0, 0, keyed, lapsed)
+			c := r.claim("c", "0.0", 0, 0, keyed, long)
+			_, err := r.Cancel(t.Context(), "c", "me")
+			r.ok(err)
+			r.ok(end(r, c))
+			if due, err := r.DueBatches(t.Context(), "c", time.Now().Add(time.Second)); err != nil || len(due) != 1 {
+				t.Errorf("%v is due, %v; want the batch", due, err)
+			}
+		})
+	}
+}

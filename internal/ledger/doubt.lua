@@ -23,6 +23,6 @@ if rec[STATE] == 's' then
   rec[DUE] = int(now + tonumber(back_off))
   save_gen(b, k, g, rec)
   add('flyc', -1)
-  redis.call('ZADD', O, 'XX', rec[DUE], b)
+  redis.call('ZADD', O, 'XX', get('stop') and int(now) or rec[DUE], b) -- a stopped campaign ends its doubtful calls now
 end
 return {'doubtful', rec[BAD]}

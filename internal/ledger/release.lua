@@ -39,7 +39,7 @@ if rec[DOUBT] == '1' then
   rec[STATE] = 'd'
   save_gen(b, k, g, rec)
   add('flyc', -1)
-  redis.call('ZADD', O, 'XX', rec[DUE], b)
+  redis.call('ZADD', O, 'XX', get('stop') and int(now) or rec[DUE], b)
   return answer()
 end
 

@@ -333,11 +333,11 @@ elseif mine then
   rec[DUE] = int(now + tonumber(back_off))
   save_gen(b, k, g, rec)
   add('flyc', -1)
-  redis.call('ZADD', O, 'XX', rec[DUE], b)
+  redis.call('ZADD', O, 'XX', get('stop') and int(now) or rec[DUE], b)
 elseif looked and state == 'd' and rec[BAD] == lookups then
   rec[BAD], rec[DUE] = int(tonumber(rec[BAD]) + 1), int(now + tonumber(back_off))
   save_gen(b, k, g, rec)
-  redis.call('ZADD', O, 'XX', rec[DUE], b)
+  redis.call('ZADD', O, 'XX', get('stop') and int(now) or rec[DUE], b)
 elseif state == 'r' and next(solved) then
   take_out(b, k, g, rec, n, solved, now, window, wakes)
 elseif state == 't' and #wakes > before then
