@@ -38,12 +38,12 @@ type admission struct {
 // now. It checks that Redis is not full, that no recipient has opted out, that the sending hours are
 // open, and that the account is open or needs a probe.
 func (s *Sender) admit(ctx context.Context, b *batch, g *ledger.Generation) (admission, error) {
-	if b.stopped { // the generation will not be submitted again, so it need not wait
-		out, err := s.claimExpectingRefusal(ctx, b, g, nil, "")
-		return admission{otherwise: out}, err
-	}
 	if s.Memory.Full() {
 		return admission{otherwise: leave}, s.watches.extend(ctx, b, fullWatch)
+	}
+	if b.stopped { // the generation will not be submitted again, so it need not wait for opt-outs, sending hours or a turn
+		out, err := s.claimExpectingRefusal(ctx, b, g, nil, "")
+		return admission{otherwise: out}, err
 	}
 	exclusions, narrowed, err := s.excludeOptOuts(ctx, b, g)
 	if err != nil || narrowed {

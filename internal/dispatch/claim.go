@@ -94,6 +94,15 @@ var errSuspect = errors.New("a new connection to redis was made during the claim
 // reserved for the claim. No call was made under the claim.
 func (s *Sender) releaseUnused(ctx context.Context, b *batch, c *ledger.Claim, r reservation, wait time.Duration, why error) error {
 	ahead := time.Until(r.turn)
+	s.logUnused(b, why)
+	if err := b.lane().Return(ctx, r.units, ahead); err != nil {
+		s.Log.WithLevel(warnLevel(err)).Err(err).Str("account", b.acc.Name).Msg("could not give back the reserved rate")
+	}
+	return s.endings.release(b, c, wait)
+}
+
+// logUnused logs why a claim is released without a call.
+func (s *Sender) logUnused(b *batch, why error) {
 	level, n := zerolog.DebugLevel, 1
 	// Log errSuspect at debug level, because it is usually harmless: the connection pool also makes a
 	// new connection when it grows. Also use the debug level while Redis is away.
@@ -101,10 +110,6 @@ func (s *Sender) releaseUnused(ctx context.Context, b *batch, c *ledger.Claim, r
 		level, n = b.acc.unusedClaims.count(time.Now())
 	}
 	s.Log.WithLevel(level).Err(why).Int("claims", n).Str("account", b.acc.Name).Str("campaign", b.id).Msg("claim released, because the claim cannot be relied on")
-	if err := b.lane().Return(ctx, r.units, ahead); err != nil {
-		s.Log.WithLevel(warnLevel(err)).Err(err).Str("account", b.acc.Name).Msg("could not give back the reserved rate")
-	}
-	return s.endings.release(b, c, wait)
 }
 
 // splitProbe releases a claim and splits the call. The parameter "first" is the number of

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -11,6 +12,9 @@ import (
 	"github.com/tuma-sms/tuma/internal/wake"
 )
 
+// errGranted means that the ledger has granted a claim that it was expected to refuse.
+var errGranted = errors.New("a claim was granted that was expected to be refused")
+
 // claimExpectingRefusal requests a claim that the ledger will refuse, and handles the refusal. The
 // refusal states why the generation may not be submitted, and until when. claimExpectingRefusal may
 // also end a doubtful call. It releases a claim that was, or may have been, granted, because it makes no
@@ -19,7 +23,8 @@ func (s *Sender) claimExpectingRefusal(ctx context.Context, b *batch, g *ledger.
 	req, err := s.requestClaim(ctx, b, g, open, exclusions)
 	defer req.leave()
 	if req.claim != nil && (err != nil || req.claim.Result == ledger.ClaimGranted) {
-		return reload, errors.Join(err, s.endings.release(b, req.claim, verdict.BackOff(1)))
+		s.logUnused(b, cmp.Or(err, errGranted))
+		return reload, s.endings.release(b, req.claim, verdict.BackOff(1))
 	}
 	if err != nil {
 		return leave, err
