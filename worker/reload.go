@@ -46,6 +46,9 @@ func (w *Worker) Reload(ctx context.Context, cfg Config) (restart []string, err 
 			restart = append(restart, "account "+name+": is new")
 		}
 	}
+	if cfg.MessageRetention != w.cfg.MessageRetention {
+		restart = append(restart, "messages: retention")
+	}
 	w.inForce.mu.Lock()
 	for _, name := range slices.Sorted(maps.Keys(w.accounts)) {
 		if acc := next[name]; acc == nil {

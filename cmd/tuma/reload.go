@@ -103,9 +103,6 @@ func (r *reloader) check(ctx context.Context, asked bool) {
 	if !cfg.Tracing.Equal(r.inUse.Tracing) {
 		restart = append(restart, "tracing")
 	}
-	if cfg.Messages != r.inUse.Messages {
-		restart = append(restart, "messages")
-	}
 	r.inUse, r.changed = cfg, ""
 	r.failed.Store(nil)
 	r.process.Reloaded(true, configHash(cfg))

@@ -176,8 +176,6 @@ func TestReload_NamesWhatNeedsARestart(t *testing.T) {
 	r := newReloadRig(t, reloadYAML, "first")
 	before := r.inUse
 	for yaml, want := range map[string]string{
-		"messages: {retention: 2h}\n":                   "messages",
-		"messages: {purge_body: false}\n":               "messages",
 		"redis: {url: \"redis://127.0.0.1:1/0\"}\n":     "redis",
 		"tracing: {endpoint: \"http://127.0.0.1:1\"}\n": "tracing",
 	} {
@@ -193,13 +191,16 @@ func TestReload_NamesWhatNeedsARestart(t *testing.T) {
 		reloadYAML + "inbound: {max: 10}\n":                              "inbound: keep and max",
 		reloadYAML + "inbound: {poll: \"off\"}\n":                        "inbound: poll",
 		strings.Replace(reloadYAML, "10/s", "10/s, report_rate: 3/s", 1): "account kobo: report_rate",
+		strings.Replace(reloadYAML, "10/s", "10/s, reports: off", 1):     "account kobo: reports",
+		strings.Replace(reloadYAML, "10/s", "10/s, timeout: 9s", 1):      "account kobo: timeout",
+		reloadYAML + "messages: {purge_body: false}\n":                   "",
 		strings.Replace(reloadYAML, "10/s", "20/s", 1):                   "",
 		reloadYAML + "inbound: {stop_words: [\"STOP\", \"BASTA\"]}\n":    "",
 	} {
 		r.swap(yaml, "first")
 		r.checks()
 		next := r.inUse
-		got := strings.Join(append(inboundRestarts(before.Inbound, next.Inbound), pollRestarts(before, next)...), ", ")
+		got := strings.Join(append(inboundRestarts(before.Inbound, next.Inbound), reportRestarts(before, next)...), ", ")
 		if got != want || next == before {
 			t.Errorf("%s: needs a restart for %q, want %q", yaml, got, want)
 		}

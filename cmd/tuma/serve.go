@@ -190,9 +190,9 @@ func reloadServer(srv *server.Server, hooks *webhook.Service, old server.Config,
 		restart = append(restart, "accounts")
 	}
 	restart = append(restart, inboundRestarts(b.cfg.Inbound, cfg.Inbound)...)
-	restart = append(restart, pollRestarts(b.cfg, cfg)...)
+	restart = append(restart, reportRestarts(b.cfg, cfg)...)
 	changed := old
-	changed.Accounts, changed.TrustedProxies, changed.Words, changed.Country = next.Accounts, next.TrustedProxies, next.Words, next.Country
+	changed.Accounts, changed.Polled, changed.TrustedProxies, changed.Words, changed.Country = next.Accounts, next.Polled, next.TrustedProxies, next.Words, next.Country
 	if err := srv.Reload(changed); err != nil {
 		return nil, err
 	}

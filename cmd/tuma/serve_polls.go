@@ -13,7 +13,6 @@ import (
 	"github.com/tuma-sms/tuma/internal/tracking"
 	"github.com/tuma-sms/tuma/internal/wake"
 	"github.com/tuma-sms/tuma/providers"
-	"github.com/tuma-sms/tuma/ratelimit"
 )
 
 // newPolls returns the Poller of the accounts whose delivery reports `tuma serve` requests from the gateway.
@@ -54,15 +53,21 @@ func reloadPolls(p *polling.Poller, cfg *config.Config) {
 	}
 }
 
-// pollRestarts returns the changed settings of requests for delivery reports that take effect only after a restart.
-func pollRestarts(old, next *config.Config) (restart []string) {
-	rates := map[string]ratelimit.Rate{}
-	for _, acc := range old.Accounts {
-		rates[acc.Name] = acc.ReportRate
-	}
+// reportRestarts returns the changed settings of delivery reports that `tuma serve` takes only after a restart.
+func reportRestarts(old, next *config.Config) (restart []string) {
 	for _, acc := range next.Accounts {
-		if rate, ok := rates[acc.Name]; ok && rate != acc.ReportRate {
+		was := old.Account(acc.Name)
+		if was == nil {
+			continue
+		}
+		if was.ReportRate != acc.ReportRate && acc.Polled {
 			restart = append(restart, "account "+acc.Name+": report_rate")
+		}
+		if before, after := was.Card(), acc.Card(); before.ReportFor != after.ReportFor || before.ReportSample != after.ReportSample {
+			restart = append(restart, "account "+acc.Name+": reports")
+		}
+		if was.Worker.Timeout != acc.Worker.Timeout && acc.Polled {
+			restart = append(restart, "account "+acc.Name+": timeout")
 		}
 	}
 	return restart

@@ -307,6 +307,42 @@ func TestPoll_OldWordsCount(t *testing.T) {
 	}
 }
 
+// After a reload, the next poll uses the new provider, which has the new password. An account that is no longer polled
+// gets no further request.
+func TestPoll_ReloadReplacesTheProvider(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	before, after := &gatewayInbox{asked: make(chan string)}, &gatewayInbox{asked: make(chan string)}
+	cfg := r.server.cfg
+	withInbox(r, &cfg)
+	cfg.Polled, cfg.PollEvery = []Account{{Name: "polled", Provider: before}}, 20*time.Millisecond
+	s, err := New(cfg)
+	r.ok(err)
+	ctx, cancel := context.WithCancel(t.Context())
+	wait := s.startPolls(ctx)
+	t.Cleanup(func() { cancel(); wait() })
+	<-before.asked
+	cfg.Polled = []Account{{Name: "polled", Provider: after}}
+	r.ok(s.Reload(cfg))
+	after.add("254711000001", "hello")
+	for n := 0; n < 2; { // the second request is made after the messages of the first one are stored
+		select {
+		case <-before.asked: // a request that began before the reload
+		case <-after.asked:
+			n++
+		}
+	}
+	if got := r.inbound(); len(got) != 1 || got[0].Text != "hello" {
+		t.Errorf("the inbox has %+v, want the message that the new provider returned", got)
+	}
+	cfg.Polled = nil
+	r.ok(s.Reload(cfg))
+	_, acc, reader := s.inForce("polled")
+	if acc != nil || reader != nil {
+		t.Errorf("%+v is still polled", acc)
+	}
+}
+
 func TestPoll_ReadsTheInboxOfTheGatewayOnce(t *testing.T) {
 	t.Parallel()
 	for name, ids := range map[string]bool{"with IDs": true, "without IDs": false} {

@@ -125,8 +125,8 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Reload replaces the doors: the accounts with their secrets and providers, the trusted proxies and the words of
-// incoming messages. Callbacks that are being read or stored finish with the old doors. If cfg has mistakes,
+// Reload replaces the doors and the polled accounts: the accounts with their secrets and providers, the trusted proxies,
+// and the words and the country of incoming messages. It does not begin to poll further accounts. Callbacks that are being read or stored finish with the old doors. If cfg has mistakes,
 // Reload changes nothing, and returns all mistakes.
 func (s *Server) Reload(cfg Config) error {
 	if cfg.Meter == nil {

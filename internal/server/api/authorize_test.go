@@ -159,7 +159,9 @@ func TestUntilTomorrow_DaysBeginInUTC(t *testing.T) {
 		now  time.Time
 		want time.Duration
 	}{
-		{time.Date(2026, 11, 29, 0, 0, 0, 0, time.UTC), 24 * time.Hour},
+		{time.Date(2026, 11, 29, 0, 0, 0, 0, time.UTC), time.Minute},
+		{time.Date(2026, 11, 29, 0, 0, 59, 999, time.UTC), time.Minute},
+		{time.Date(2026, 11, 29, 0, 1, 0, 0, time.UTC), 24*time.Hour - time.Minute},
 		{time.Date(2026, 11, 29, 23, 59, 58, 500_000_000, time.UTC), 2 * time.Second},
 		{time.Date(2026, 11, 30, 2, 0, 0, 0, nairobi), time.Hour},
 		{time.Date(2026, 12, 31, 12, 0, 0, 0, time.UTC), 12 * time.Hour},

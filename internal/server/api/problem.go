@@ -108,10 +108,14 @@ func retryLater(p huma.StatusError, status int, err error) error {
 	return huma.ErrorWithHeaders(p, http.Header{"Retry-After": {strconv.Itoa(int(wait / time.Second))}})
 }
 
-// untilTomorrow returns the time until the next day in UTC begins, rounded up to seconds. Daily limits begin anew then.
+// untilTomorrow returns the time until the next day in UTC begins, rounded up to seconds. Daily limits begin anew then. In
+// the first minute of a day it returns a minute: the clock of Redis decides, and there the day may not have begun.
 func untilTomorrow(now time.Time) time.Duration {
-	tomorrow := now.UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)
-	return (tomorrow.Sub(now) + time.Second - 1).Truncate(time.Second)
+	today := now.UTC().Truncate(24 * time.Hour)
+	if now.Sub(today) < time.Minute {
+		return time.Minute
+	}
+	return (today.Add(24*time.Hour).Sub(now) + time.Second - 1).Truncate(time.Second)
 }
 
 // writeFailure writes the problem for an error that a middleware has returned.
