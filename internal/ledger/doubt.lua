@@ -23,6 +23,7 @@ if rec[STATE] == 's' then
   rec[DUE] = int(now + tonumber(back_off))
   save_gen(b, k, g, rec)
   add('flyc', -1)
-  redis.call('ZADD', O, 'XX', get('stop') and int(now) or rec[DUE], b) -- a stopped campaign ends its doubtful calls now
+  -- A stopped campaign ends its doubtful calls now.
+  redis.call('ZADD', O, 'XX', get('stop') and int(now) or rec[DUE], b)
 end
 return {'doubtful', rec[BAD]}

@@ -325,9 +325,12 @@ func TestPoll_ReloadReplacesTheProvider(t *testing.T) {
 	cfg.Polled = []Account{{Name: "polled", Provider: after}}
 	r.ok(s.Reload(cfg))
 	after.add("254711000001", "hello")
-	for n := 0; n < 2; { // the second request is made after the messages of the first one are stored
+	for n, old := 0, 0; n < 2; { // the second request is made after the messages of the first one are stored
 		select {
-		case <-before.asked: // a request that began before the reload
+		case <-before.asked:
+			if old++; old > 1 { // one request may have begun before the reload
+				t.Fatal("the old provider still gets requests")
+			}
 		case <-after.asked:
 			n++
 		}

@@ -62,6 +62,8 @@ var workerMutants = []mutant{
 		tests("internal/queue", "TestFind_WaitingOnlyIfAsynqCanTakeIt")},
 	{"a report does not prove a message of a split call", one("internal/tracking/prove.go", "return a.Generation == rec.Generation })", "return a.Generation > rec.Generation })"),
 		tests("internal/tracking", "TestLookAgain_ProvesAMessageOfASplitCall")},
+	{"a call that ends doubtful after a cancel waits for its back-off", one("internal/ledger/doubt.lua", "save_gen(b, k, g, rec)\n  add('flyc', -1)\n  redis.call('ZADD', O, 'XX', get('stop') and int(now) or rec[DUE], b)\nend\nreturn {'doubtful'", "save_gen(b, k, g, rec)\n  add('flyc', -1)\n  redis.call('ZADD', O, 'XX', rec[DUE], b)\nend\nreturn {'doubtful'"), tests("internal/ledger", "TestCancel_CallThatEndsDoubtfulIsDueNow")},
+	{"the poll of an inbox keeps the provider of the start", one("internal/server/poll.go", "cfg = &s.doors.Load().cfg", "cfg = &s.cfg"), tests("internal/server", "TestPoll_ReloadReplacesTheProvider")},
 	{"a cancelled campaign waits for the next lookup", one("internal/dispatch/next.go", "wait := !g.Due.IsZero() && !b.stopped", "wait := !g.Due.IsZero()"), tests("worker", "TestCancel_DoubtfulCallEndsBeforeItsLookup")},
 	{"a run whose caller has gone changes Redis", one("internal/script/commit.go", "if c.withdraw(x) {\n\t\t\treturn nil, ctx.Err()\n\t\t}", ""), tests("internal/script", "TestRunner_RunBeginsOnlyForACaller")},
 	{"an unknown WAIT counts as durable", one("internal/script/commit.go", "r.durability.Replicas == 0 && strings", "strings"), tests("internal/script", "TestRunner_RedisWithoutWAIT")},
