@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -52,12 +53,9 @@ func TryWrites(ctx context.Context, rdb redis.UniversalClient) error {
 	if cause == nil {
 		return nil
 	}
-	// If an error occurs within a script, Redis appends " script: " and the hash of the script to the error. Remove these.
-	text, _, _ := strings.Cut(cause.Error(), " script: ")
+	text, lacksRight := explain(cause.Error())
 	e := &refusal{text: fmt.Sprintf("%v under %s: %s", ErrRefusesWrites, strings.Join(refused, " and "), text)}
-	// NOPERM means that the user must not run scripts. The other text means that the user must not
-	// run a command within the script.
-	if redis.HasErrorPrefix(cause, "NOPERM") || strings.Contains(text, "The user executing the script can't") {
+	if lacksRight {
 		e.unfit = true
 		e.text += "; give this user of Redis the rights in the line ACL SETUSER of README.md"
 		if p := prefix.Of(rdb); p != "" {
@@ -65,6 +63,20 @@ func TryWrites(ctx context.Context, rdb redis.UniversalClient) error {
 		}
 	}
 	return e
+}
+
+// scriptPlace is the beginning of the place of an error within a script.
+var scriptPlace = regexp.MustCompile(` script: [0-9a-f]{40}`)
+
+// explain returns the text of Redis' answer to a script that failed, without the place in the script: after an error within
+// a script, Redis appends " script: " and the hash of the script. The result lacksRight is true if the user must not run
+// scripts (NOPERM), or a command within the script. Redis 7.0 and later releases have different texts for the second case.
+func explain(answer string) (text string, lacksRight bool) {
+	text = answer
+	if at := scriptPlace.FindStringIndex(answer); at != nil {
+		text = answer[:at[0]]
+	}
+	return text, strings.HasPrefix(text, "NOPERM") || strings.Contains(text, "The user executing the script can't") || strings.Contains(text, "ACL failure in script")
 }
 
 // refusal is an error that wraps ErrRefusesWrites and, if unfit is true, also ErrUnfit.
