@@ -42,8 +42,9 @@ func newTopology(t *testing.T, section string, rdb redis.UniversalClient, option
 		srv.Close()
 	})
 	x := &topology{deployment: &deployment{t: t, dir: t.TempDir(), gateway: gateway, rdb: rdb}}
+	// With "appendfsync everysec" a claim waits for up to a second, which counts towards the timeout.
 	x.write("tuma.yaml", "redis: {"+section+"}\ndefault_country: KE\nwindows: off\naccounts:\n"+
-		"  kobo-main: {provider: kobo, base_url: '"+srv.URL+"/kobo', user: demo, pass: demo, sender: ACME, timeout: 1s, max_recipients: 50, rate: 600/s}\n"+
+		"  kobo-main: {provider: kobo, base_url: '"+srv.URL+"/kobo', user: demo, pass: demo, sender: ACME, timeout: 3s, max_recipients: 50, rate: 600/s}\n"+
 		"  at-main: {provider: africastalking, base_url: '"+srv.URL+"/africastalking', username: demo, api_key: demo, sender: ACME, timeout: 3s, max_recipients: 5, rate: 100/s}\n")
 	var err error
 	if x.client, err = producer.New(rdb, options...); err != nil {
