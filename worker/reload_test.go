@@ -59,11 +59,11 @@ func TestReload_NamesWhatNeedsARestart(t *testing.T) {
 	elsewhere.info.Fingerprint = "another-login-01"
 	changed.Provider = elsewhere
 	other.Name = "other"
-	restart, err := w.worker.Reload(t.Context(), worker.Config{Accounts: []worker.Account{changed, other}, Country: "UG"})
+	restart, err := w.worker.Reload(t.Context(), worker.Config{Accounts: []worker.Account{changed, other}, Country: "UG", MessageRetention: 2 * time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"account other: is new", "timeout", "concurrency", "the login"} {
+	for _, want := range []string{"account other: is new", "timeout", "concurrency", "the login", "messages: retention"} {
 		if !slices.ContainsFunc(restart, func(s string) bool { return strings.Contains(s, want) }) {
 			t.Errorf("got %q, want it to name %q", restart, want)
 		}

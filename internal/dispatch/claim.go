@@ -60,9 +60,7 @@ func (s *Sender) claim(ctx context.Context, b *batch, g *ledger.Generation, a ad
 		// a new Redis that lacks recent settles may have granted the claim
 		return grant{otherwise: reload}, s.releaseUnused(ctx, b, claim, r, 0, errSuspect)
 	case claim.Result != ledger.ClaimGranted:
-		if err := b.lane().Return(ctx, r.units, time.Until(r.turn)); err != nil {
-			s.Log.WithLevel(warnLevel(err)).Err(err).Str("account", b.acc.Name).Msg("could not give back the reserved rate")
-		}
+		s.giveBackRate(ctx, b, r)
 		out, err := s.refused(ctx, b, g, req)
 		return grant{otherwise: out}, err
 	case a.look.Probe && a.probeLimit > 0 && len(g.To) > a.probeLimit && !claim.Doubt:
@@ -93,12 +91,16 @@ var errSuspect = errors.New("a new connection to redis was made during the claim
 // releaseUnused releases a claim that cannot be relied on. It also gives back the rate that was
 // reserved for the claim. No call was made under the claim.
 func (s *Sender) releaseUnused(ctx context.Context, b *batch, c *ledger.Claim, r reservation, wait time.Duration, why error) error {
-	ahead := time.Until(r.turn)
+	s.giveBackRate(ctx, b, r)
 	s.logUnused(b, why)
-	if err := b.lane().Return(ctx, r.units, ahead); err != nil {
+	return s.endings.release(b, c, wait)
+}
+
+// giveBackRate gives back the rate of a reservation that is not used. A failure is only logged.
+func (s *Sender) giveBackRate(ctx context.Context, b *batch, r reservation) {
+	if err := b.lane().Return(ctx, r.units, time.Until(r.turn)); err != nil {
 		s.Log.WithLevel(warnLevel(err)).Err(err).Str("account", b.acc.Name).Msg("could not give back the reserved rate")
 	}
-	return s.endings.release(b, c, wait)
 }
 
 // logUnused logs why a claim is released without a call.
@@ -115,9 +117,7 @@ func (s *Sender) logUnused(b *batch, why error) {
 // splitProbe releases a claim and splits the call. The parameter "first" is the number of
 // recipients in the first part. This part is a separate call and serves as a small probe.
 func (s *Sender) splitProbe(ctx context.Context, b *batch, c *ledger.Claim, first int, r reservation) error {
-	if err := b.lane().Return(ctx, r.units, time.Until(r.turn)); err != nil {
-		s.Log.WithLevel(warnLevel(err)).Err(err).Str("account", b.acc.Name).Msg("could not give back the reserved rate")
-	}
+	s.giveBackRate(ctx, b, r)
 	return s.endings.end(b, "split", func(ctx context.Context) (ledger.Settled, error) {
 		out, err := s.Ledger.SplitAfter(ctx, c, first)
 		if err == nil {

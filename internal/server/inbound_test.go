@@ -307,8 +307,8 @@ func TestPoll_OldWordsCount(t *testing.T) {
 	}
 }
 
-// After a reload, the next poll uses the new provider, which has the new password. An account that is no longer polled
-// gets no further request.
+// The new provider has the new password, so the next poll after a reload must use it. If the new configuration does not
+// poll the account, there is no provider to use.
 func TestPoll_ReloadReplacesTheProvider(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)

@@ -29,7 +29,7 @@ func (s *Server) startPolls(ctx context.Context) (wait func()) {
 }
 
 // inForce returns the configuration of the last Reload, and the polled account with the given name in it. The result
-// "reader" is nil if the account is no longer polled.
+// "reader" is nil if that configuration does not poll the account.
 func (s *Server) inForce(name string) (cfg *Config, acc *Account, reader providers.InboxReader) {
 	cfg = &s.doors.Load().cfg
 	for i := range cfg.Polled {
