@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -57,6 +58,13 @@ func newTimedStub(t *testing.T, info providers.Info) *timedStub {
 		return p.accept(ctx, b)
 	}
 	return p
+}
+
+// submittedAt returns the times at which calls to the number were made.
+func (p *timedStub) submittedAt(m sms.MSISDN) []time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.at[m])
 }
 
 func (p *timedStub) note(b providers.Batch) {
@@ -270,7 +278,7 @@ func TestSendingHours_RepeatedCallsWaitForOpening(t *testing.T) {
 			if s := r.wait("c", 15*time.Second); s.Accepted != 1 {
 				t.Errorf("got the status %+v, want 1 accepted", s)
 			}
-			at := gw.at[254712345678]
+			at := gw.submittedAt(254712345678)
 			if len(at) != 2 || at[0].After(closes) || at[1].Before(opens) {
 				t.Errorf("submitted at %v; closed from %s to %s", at, closes, opens)
 			}
